@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PINS := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 \
+	--generate-hashes --no-annotate --no-header --no-emit-index-url
+IRIS := train:train trees=50 max_depth=3
+
+.PHONY: help demo test check golden real bench requirements clean
+
+help: ## Show these targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+$(BIN)/imagekit: requirements/run.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "imagekit needs Python 3.10 or later: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/run.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/dev: $(BIN)/imagekit requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+demo: $(BIN)/imagekit ## Build examples/iris without Docker or root, run its task, show the outputs
+	$(BIN)/imagekit build examples/iris/spec.yaml
+	$(BIN)/imagekit run examples/iris/spec.yaml $(IRIS)
+
+test: $(VENV)/dev ## Run the tests that need nothing but Python and the package indexes
+	$(BIN)/python -m pytest -m "not docker and not podman and not slow"
+
+check: $(VENV)/dev ## Lint, types, import contracts, house rules: all that CI checks without running services
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/house
+
+golden: $(VENV)/dev ## Rewrite golden and generated files; review the diff
+	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/golden tests/house
+
+real: $(VENV)/dev ## Run every test, against the real services that are installed
+	$(BIN)/python -m pytest
+
+bench: $(VENV)/dev ## Time builds and task starts beside their peers
+	$(BIN)/python -m tests.bench
+
+requirements: $(VENV)/dev ## Resolve the project's own pins again
+	$(PINS) pyproject.toml --group pyproject.toml:build -o requirements/run.txt
+	$(PINS) --group pyproject.toml:dev -c requirements/run.txt -o requirements/dev.txt
+
+clean: ## Remove the environment and caches of the checkout
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
