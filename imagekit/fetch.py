@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Downloads into a cache that is addressed by content.
+
+What is pinned is fetched once per machine, from whichever URL still has it, and its digest is
+checked while it arrives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import requests
+
+from imagekit.errors import FetchError, IntegrityError
+from imagekit.files import exclusive, replacing, sweep
+from imagekit.paths import cache_directory
+
+_ATTEMPTS = 5
+_TIMEOUT_SECONDS = (15, 60)
+_CHUNK_BYTES = 1 << 18
+_RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
+_local = threading.local()
+_Result = TypeVar("_Result")
+
+Advance = Callable[[int], object]
+"""Called with the number of bytes that just arrived; negative when a download starts over."""
+
+
+class _TransientError(Exception):
+    """Worth another try, after `wait_seconds` where the server named a time."""
+
+    def __init__(self, reason: str, wait_seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.wait_seconds = wait_seconds
+
+
+@dataclass(slots=True)
+class _Arrival:
+    """What of a file is here so far."""
+
+    stream: BinaryIO
+    digest: hashlib._Hash
+    size_bytes: int = 0
+
+    def add(self, chunk: bytes) -> None:
+        self.stream.write(chunk)
+        self.digest.update(chunk)
+        self.size_bytes += len(chunk)
+
+    def restart(self) -> None:
+        self.stream.seek(0)
+        self.stream.truncate()
+        self.digest = hashlib.sha256()
+        self.size_bytes = 0
+
+
+def cached(sha256: str, *, directory: Path | None = None) -> Path | None:
+    """The file with that digest (64 hex digits), if an earlier `fetch` left it here."""
+    path = _location(sha256, directory)
+    return path if path.exists() else None
+
+
+def fetch(
+    urls: Sequence[str],
+    *,
+    sha256: str,
+    size_bytes: int | None,
+    name: str,
+    advance: Advance | None = None,
+    directory: Path | None = None,
+) -> Path:
+    """Return the file with digest `sha256` (64 hex digits), from the cache or from `urls` in order.
+
+    Raises:
+        FetchError: no URL gave it.
+        IntegrityError: a server gave other bytes.
+    """
+    path = _location(sha256, directory)
+    if path.exists():
+        return path
+    with exclusive(path.parent.parent / "locks" / sha256):
+        if path.exists():
+            return path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent)
+        with replacing(path, mode=0o444) as stream:
+            arrival = _Arrival(stream, hashlib.sha256())
+            _first(urls, arrival, size_bytes, name, advance or _ignore)
+            if arrival.digest.hexdigest() != sha256:
+                raise IntegrityError(
+                    f"{name}: sha256 is {arrival.digest.hexdigest()}, the lock says {sha256}",
+                    hint="the index serves other bytes than when the lock was made",
+                )
+    return path
+
+
+def fetch_small(url: str) -> bytes:
+    """The bytes at `url`, uncached; for what is small and checked by other means."""
+    return _retrying(url, lambda: b"".join(_response(url, 0)))
+
+
+def redact(url: str) -> str:
+    """`url` without what may be secret: user, password, query and fragment."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def _ignore(_: int) -> None:
+    return None
+
+
+def _location(sha256: str, directory: Path | None) -> Path:
+    if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
+        raise IntegrityError(f"not a sha256 in hexadecimal: {sha256[:100]!r}")
+    root = cache_directory() / "files" if directory is None else directory
+    return root / "sha256" / sha256
+
+
+def _first(
+    urls: Sequence[str], arrival: _Arrival, size_bytes: int | None, name: str, advance: Advance
+) -> None:
+    failures = []
+    for url in urls:
+        try:
+            _whole(url, arrival, size_bytes, advance)
+        except FetchError as error:
+            failures.append(error.message)
+            advance(-arrival.size_bytes)
+            arrival.restart()
+        else:
+            return
+    reasons = "; ".join(failures) or "no URL is known for it"
+    raise FetchError(f"fetching {name}: {reasons}", hint="is the package index reachable?")
+
+
+def _whole(url: str, arrival: _Arrival, size_bytes: int | None, advance: Advance) -> None:
+    def attempt() -> None:
+        for chunk in _response(url, arrival.size_bytes):
+            if not chunk:  # the server would not go on where we stopped
+                advance(-arrival.size_bytes)
+                arrival.restart()
+                continue
+            arrival.add(chunk)
+            advance(len(chunk))
+            if size_bytes is not None and arrival.size_bytes > size_bytes:
+                raise IntegrityError(f"{redact(url)}: more than the locked {size_bytes} bytes")
+        if size_bytes is not None and arrival.size_bytes < size_bytes:
+            raise _TransientError(f"{arrival.size_bytes} of {size_bytes} bytes came")
+
+    _retrying(url, attempt)
+
+
+def _retrying(url: str, attempt: Callable[[], _Result]) -> _Result:
+    for count in range(1, _ATTEMPTS + 1):
+        try:
+            return attempt()
+        except _TransientError as error:
+            if count == _ATTEMPTS:
+                raise FetchError(f"{redact(url)}: {error}, {count} times") from error
+            # Doubling, with jitter so that many clients spread.
+            backoff = 0.5 * 2**count * random.uniform(0.5, 1.5)  # noqa: S311
+            time.sleep(backoff if error.wait_seconds is None else error.wait_seconds)
+    raise AssertionError(url)
+
+
+def _response(url: str, offset: int) -> Iterator[bytes]:
+    """Chunks of the body from `offset`; an empty chunk first says that it starts at 0 after all."""
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        yield from _local_file(Path(unquote(parts.path)), offset)
+        return
+    headers = {"Accept-Encoding": "identity"}
+    if offset:
+        headers["Range"] = f"bytes={offset}-"
+    try:
+        with _session().get(
+            url, headers=headers, stream=True, timeout=_TIMEOUT_SECONDS
+        ) as response:
+            _refuse(response, url)
+            if offset and response.status_code != 206:
+                yield b""
+            yield from response.iter_content(_CHUNK_BYTES)
+    except requests.exceptions.InvalidURL as error:
+        raise FetchError(f"{redact(url)}: not a URL") from error
+    except (requests.RequestException, OSError) as error:
+        raise _TransientError(_reason(error)) from error
+
+
+def _local_file(path: Path, offset: int) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as stream:
+            stream.seek(offset)
+            while chunk := stream.read(_CHUNK_BYTES):
+                yield chunk
+    except OSError as error:
+        raise FetchError(f"reading {path}: {error.strerror}") from error
+
+
+def _refuse(response: requests.Response, url: str) -> None:
+    status = response.status_code
+    if status in _RETRYABLE:
+        after = response.headers.get("Retry-After", "")
+        wait = min(float(after), 60.0) if after.isdigit() else None
+        raise _TransientError(f"HTTP {status} {response.reason}", wait)
+    if status >= 400:
+        raise FetchError(f"{redact(url)}: HTTP {status} {response.reason}")
+
+
+def _reason(error: Exception) -> str:
+    # requests quotes the whole URL in its texts, credentials and all: the class says enough.
+    cause = error.__cause__ or error.__context__ or error
+    return f"{type(error).__name__} ({type(cause).__name__})"
+
+
+def _session() -> requests.Session:
+    if not hasattr(_local, "session"):
+        _local.session = requests.Session()
+    session: requests.Session = _local.session
+    return session

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Layers by recipe: what was made once on this machine is not made again.
+
+A recipe is a text that names everything that a layer's bytes depend on. Blobs are stored by
+digest; a recipe's entry is written after its blob, so a process killed at any moment leaves
+either a whole layer or none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from imagekit.files import exclusive, replacing, sweep
+from imagekit.layers.writer import COMPRESSOR, LayerWriter
+from imagekit.oci.digest import check, hexadecimal
+from imagekit.oci.layer import FileLayer
+from imagekit.paths import cache_directory
+
+
+class LayerCache:
+    def __init__(self, root: Path | None = None) -> None:
+        self._root = cache_directory() / "layers" if root is None else root
+
+    def find(self, recipe: str) -> FileLayer | None:
+        """The layer that this recipe made, or None; an entry that does not read is no entry."""
+        try:
+            entry = json.loads(self._entry(recipe).read_bytes())
+            path = self._blob(check(entry["digest"]))
+            layer = FileLayer(entry["digest"], check(entry["diff_id"]), entry["size"], path)
+            whole = path.stat().st_size == layer.size_bytes
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return layer if whole else None
+
+    def make(self, recipe: str, write: Callable[[LayerWriter], None]) -> FileLayer:
+        """The layer of `recipe`, made by `write` unless it is here.
+
+        Of several processes that ask for one recipe, one makes it and the others wait.
+        """
+        if layer := self.find(recipe):
+            return layer
+        with exclusive(self._root / "locks" / self._key(recipe)):
+            if layer := self.find(recipe):
+                return layer
+            return self._make(recipe, write)
+
+    def _make(self, recipe: str, write: Callable[[LayerWriter], None]) -> FileLayer:
+        building = self._root / "building"
+        building.mkdir(parents=True, exist_ok=True)
+        sweep(building)
+        temporary = building / self._key(recipe)
+        with replacing(temporary, mode=0o444) as stream:
+            writer = LayerWriter(stream)
+            write(writer)
+            written = writer.finish()
+        blob = self._blob(written.digest)
+        blob.parent.mkdir(parents=True, exist_ok=True)
+        temporary.replace(blob)
+        entry = {
+            "digest": written.digest,
+            "diff_id": written.diff_id,
+            "size": written.size_bytes,
+            "recipe": recipe,
+        }
+        with replacing(self._entry(recipe)) as stream:
+            stream.write(json.dumps(entry, sort_keys=True).encode())
+        return FileLayer(written.digest, written.diff_id, written.size_bytes, blob)
+
+    def _key(self, recipe: str) -> str:
+        return hashlib.sha256(f"{COMPRESSOR}\n{recipe}".encode()).hexdigest()
+
+    def _entry(self, recipe: str) -> Path:
+        return self._root / "recipes" / f"{self._key(recipe)}.json"
+
+    def _blob(self, digest: str) -> Path:
+        return self._root / "blobs" / "sha256" / hexadecimal(digest)

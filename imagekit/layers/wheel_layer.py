@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes a layer of one wheel, or of a group of small ones."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagekit.errors import IntegrityError
+from imagekit.layers import record
+from imagekit.layers.bytecode import BytecodeCompiler
+from imagekit.layers.venv import Venv
+from imagekit.layers.wheel_archive import WheelArchive
+from imagekit.layers.wheel_install import Copied, Installation, Made, plan
+from imagekit.layers.writer import LayerWriter
+
+FORMAT = "wheels-1"
+"""Part of every wheel layer's recipe; raised when this module changes a layer's bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class WheelFile:
+    """A wheel on disk, and the name that its index gave it."""
+
+    path: Path
+    filename: str
+    sha256: str
+
+
+def write_wheels(
+    writer: LayerWriter,
+    wheels: Sequence[WheelFile],
+    venv: Venv,
+    compiler: BytecodeCompiler | None,
+) -> None:
+    """Install `wheels`, in order, and their bytecode where a compiler is given.
+
+    Wheels that share a path must agree on its bytes (see conflicts.py); it is written once.
+    """
+    written: set[str] = set()
+    for wheel in wheels:
+        with WheelArchive(wheel.path, wheel.filename) as archive:
+            installation = plan(archive, venv)
+            files = [file for file in installation.files if file.path not in written]
+            skipped = _compiled_anew(installation) if compiler else frozenset()
+            for file in files:
+                if file.path not in skipped:
+                    _write(writer, archive, file)
+            written.update(file.path for file in files)
+            if compiler is not None:
+                for path, data in compiler.compile(_sources(archive, files)):
+                    if data is not None:
+                        writer.file(path, data)
+
+
+def _write(writer: LayerWriter, archive: WheelArchive, file: Copied | Made) -> None:
+    if isinstance(file, Made):
+        writer.file(file.path, file.data, mode=file.mode)
+        return
+    member = file.member
+    digest = hashlib.sha256()
+    if member.deflated:
+        writer.spliced(
+            file.path,
+            member.size_bytes,
+            member.crc32,
+            archive.raw(member),
+            mode=file.mode,
+            content=digest.update,
+        )
+    else:
+        chunks = _hashed(archive.raw(member), digest)
+        writer.stream(file.path, member.size_bytes, chunks, mode=file.mode)
+    if file.expected.startswith("sha256=") and record.hash_of(digest) != file.expected:
+        raise IntegrityError(f"{archive.filename}: {member.name} is not what its RECORD says")
+
+
+def _hashed(chunks: Iterable[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
+    for chunk in chunks:
+        digest.update(chunk)
+        yield chunk
+
+
+def _sources(archive: WheelArchive, files: Iterable[Copied | Made]) -> Iterator[tuple[str, bytes]]:
+    for file in files:
+        if _is_module(file.path):
+            yield file.path, file.data if isinstance(file, Made) else archive.read(file.member)
+
+
+def _is_module(path: str) -> bool:
+    return path.endswith(".py") and "/site-packages/" in path
+
+
+def _compiled_anew(installation: Installation) -> frozenset[str]:
+    """Bytecode that the wheel ships for modules which are compiled here."""
+    modules = {file.path for file in installation.files if _is_module(file.path)}
+    found = set()
+    for file in installation.files:
+        folder, _, name = file.path.rpartition("/")
+        if folder.endswith("__pycache__") and name.endswith(".pyc"):
+            source = f"{folder.removesuffix('__pycache__')}{name.partition('.')[0]}.py"
+            if source in modules:
+                found.add(file.path)
+    return frozenset(found)

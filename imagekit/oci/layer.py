@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A layer: a compressed tar that is stored somewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+GZIP_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
+
+
+class Layer(Protocol):
+    """What is known of a layer without reading it, and its bytes when they are wanted."""
+
+    @property
+    def digest(self) -> str:
+        """Digest of the compressed bytes."""
+
+    @property
+    def diff_id(self) -> str:
+        """Digest of the uncompressed tar."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Length of the compressed bytes."""
+
+    @property
+    def media_type(self) -> str: ...
+
+    def open(self) -> BinaryIO:
+        """Open the compressed bytes; the caller closes the stream. May be called often."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileLayer:
+    """A layer that lies in one file (cache, store, OCI layout)."""
+
+    digest: str
+    diff_id: str
+    size_bytes: int
+    path: Path
+    media_type: str = GZIP_LAYER
+
+    def open(self) -> BinaryIO:
+        return self.path.open("rb")
