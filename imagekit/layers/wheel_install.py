@@ -134,6 +134,8 @@ def _additions(archive: WheelArchive, venv: Venv) -> list[Made]:
     entry_points = archive.metadata("entry_points.txt")
     if entry_points is not None:
         found = launchers(entry_points, venv.executable, archive.filename)
+        if archive.name == "pip" and "pip" in found:  # as pip and uv have always done
+            found[f"pip{venv.minor}"] = found["pip"]
         added += [Made(f"{PREFIX}/bin/{name}", text, 0o755) for name, text in found.items()]
     return added
 

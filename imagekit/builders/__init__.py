@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ways to turn a spec and its lock into an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from imagekit.builders.base import open_base
+from imagekit.builders.native import build_image
+from imagekit.builders.runtime import runtime_pin
+from imagekit.lock.file import lock_path
+from imagekit.lock.model import Lock
+from imagekit.oci.destinations import Destination, write_image
+from imagekit.oci.image import Image
+from imagekit.oci.store import Store
+from imagekit.plan.planner import make_plan
+from imagekit.progress import Progress
+from imagekit.spec.model import ImageSpec
+
+__all__ = ["Built", "build", "runtime_pin"]
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """`reference` is the repository, with the registry where the spec names one."""
+
+    reference: str
+    tag: str
+    image: Image
+
+    @property
+    def digest(self) -> str:
+        return self.image.digest
+
+
+def build(
+    spec: ImageSpec,
+    spec_path: Path,
+    lock: Lock,
+    to: Sequence[str],
+    progress: Progress,
+) -> Built:
+    """Build `spec` from `lock`, and write the image to each destination, or to the local store."""
+    folder = spec_path.parent
+    targets = [Destination.parse(text) for text in to]
+    base = open_base(spec, folder, lock, progress)
+    own_files = (spec_path.absolute(), lock_path(spec_path).absolute())
+    plan = make_plan(spec, folder, lock, base_layers=base.layer_count, leave_out=own_files)
+    image = build_image(lock, plan, base, progress)
+    repository = spec.name if spec.registry is None else f"{spec.registry}/{spec.name}"
+    name = f"{repository}:{plan.tag}"
+    for target in targets:
+        write_image(image, _named(target, name))
+    if not targets:
+        Store().add(image, name)
+    return Built(repository, plan.tag, image)
+
+
+def _named(target: Destination, name: str) -> Destination:
+    """Readers ask for a name: `docker load` shows it, umoci takes `latest` where none is given."""
+    defaults = {"docker-archive": name, "oci": "latest"}
+    return replace(target, reference=target.reference or defaults.get(target.transport))

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The wheels of a build: downloaded ahead, in the order in which layers will ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from imagekit.fetch import fetch
+from imagekit.layers.wheel_layer import WheelFile
+from imagekit.lock.model import LockedWheel
+from imagekit.progress import Progress
+
+_CONNECTIONS = 8
+
+
+class Wheels:
+    """The wheels of `expected`, and no others. Any thread may ask for one."""
+
+    def __init__(self, expected: Sequence[LockedWheel], progress: Progress) -> None:
+        self._pool = ThreadPoolExecutor(_CONNECTIONS)
+        total = sum(wheel.size_bytes or 0 for wheel in expected)
+        self._task = progress.task(f"fetching {len(expected)} wheels", total) if expected else None
+        self._files = {wheel.sha256: self._pool.submit(self._fetch, wheel) for wheel in expected}
+
+    def file(self, wheel: LockedWheel) -> WheelFile:
+        """The wheel on disk; waits for its download."""
+        return WheelFile(self._files[wheel.sha256].result(), wheel.filename, wheel.sha256)
+
+    def close(self) -> None:
+        """End what is still under way."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        if self._task is not None:
+            self._task.done()
+
+    def _fetch(self, wheel: LockedWheel) -> Path:
+        return fetch(
+            [] if wheel.url is None else [wheel.url],
+            sha256=wheel.sha256,
+            size_bytes=wheel.size_bytes,
+            name=wheel.filename,
+            advance=None if self._task is None else self._task.advance,
+        )

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The steps of a build: what each one adds to the image, and nothing of how it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from imagekit.layers.tree import Node
+from imagekit.layers.venv import Venv
+from imagekit.lock.model import LockedWheel, RuntimePin
+
+
+@dataclass(frozen=True, slots=True)
+class StartFromDebian:
+    """The embedded base, as the lock's section says it."""
+
+    section: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class StartFromImage:
+    """A base that is an image already; `reference` is relative to the spec's folder."""
+
+    reference: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddUser:
+    """User `task` (1000, group 0) and its home, on a base without a user 1000."""
+
+    passwd: str
+
+
+@dataclass(frozen=True, slots=True)
+class MakeEnvironment:
+    venv: Venv
+
+
+@dataclass(frozen=True, slots=True)
+class InstallWheels:
+    """One layer: the wheels that share it, in the order of writing."""
+
+    wheels: tuple[LockedWheel, ...]
+    bytecode: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InstallRuntime:
+    """The runtime wheel, and Flyte's names for it on PATH unless flytekit brings its own."""
+
+    pin: RuntimePin
+    bytecode: bool
+    flyte_names: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CopyFiles:
+    """The user's files below `workdir`, an absolute path. `what` names them for people."""
+
+    what: str
+    workdir: str
+    nodes: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Configure:
+    """What the image's configuration says; None keeps what the base says."""
+
+    env: Mapping[str, str]
+    entrypoint: tuple[str, ...]
+    user: str
+    workdir: str
+    labels: Mapping[str, str]
+
+
+Step: TypeAlias = (
+    StartFromDebian
+    | StartFromImage
+    | AddUser
+    | MakeEnvironment
+    | InstallWheels
+    | InstallRuntime
+    | CopyFiles
+    | Configure
+)
