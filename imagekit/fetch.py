@@ -9,37 +9,23 @@ from __future__ import annotations
 
 import hashlib
 import random
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar
-from urllib.parse import unquote, urlsplit, urlunsplit
-
-import requests
+from urllib.parse import unquote, urlsplit
 
 from imagekit.errors import FetchError, IntegrityError
 from imagekit.files import exclusive, replacing, sweep
 from imagekit.paths import cache_directory
+from imagekit.urls import without_credentials
 
 _ATTEMPTS = 5
-_TIMEOUT_SECONDS = (15, 60)
-_CHUNK_BYTES = 1 << 18
-_RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
-_local = threading.local()
 _Result = TypeVar("_Result")
 
 Advance = Callable[[int], object]
 """Called with the number of bytes that just arrived; negative when a download starts over."""
-
-
-class _TransientError(Exception):
-    """Worth another try, after `wait_seconds` where the server named a time."""
-
-    def __init__(self, reason: str, wait_seconds: float | None = None) -> None:
-        super().__init__(reason)
-        self.wait_seconds = wait_seconds
 
 
 @dataclass(slots=True)
@@ -104,14 +90,7 @@ def fetch(
 
 def fetch_small(url: str) -> bytes:
     """The bytes at `url`, uncached; for what is small and checked by other means."""
-    return _retrying(url, lambda: b"".join(_response(url, 0)))
-
-
-def redact(url: str) -> str:
-    """`url` without what may be secret: user, password, query and fragment."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+    return _retrying(url, lambda: b"".join(_body(url, 0)))
 
 
 def _ignore(_: int) -> None:
@@ -143,8 +122,10 @@ def _first(
 
 
 def _whole(url: str, arrival: _Arrival, size_bytes: int | None, advance: Advance) -> None:
+    from imagekit.transfer import TransientError  # noqa: PLC0415 - see there
+
     def attempt() -> None:
-        for chunk in _response(url, arrival.size_bytes):
+        for chunk in _body(url, arrival.size_bytes):
             if not chunk:  # the server would not go on where we stopped
                 advance(-arrival.size_bytes)
                 arrival.restart()
@@ -152,77 +133,45 @@ def _whole(url: str, arrival: _Arrival, size_bytes: int | None, advance: Advance
             arrival.add(chunk)
             advance(len(chunk))
             if size_bytes is not None and arrival.size_bytes > size_bytes:
-                raise IntegrityError(f"{redact(url)}: more than the locked {size_bytes} bytes")
+                raise IntegrityError(
+                    f"{without_credentials(url)}: more than the locked {size_bytes} bytes"
+                )
         if size_bytes is not None and arrival.size_bytes < size_bytes:
-            raise _TransientError(f"{arrival.size_bytes} of {size_bytes} bytes came")
+            raise TransientError(f"{arrival.size_bytes} of {size_bytes} bytes came")
 
     _retrying(url, attempt)
 
 
 def _retrying(url: str, attempt: Callable[[], _Result]) -> _Result:
+    from imagekit.transfer import TransientError  # noqa: PLC0415 - see there
+
     for count in range(1, _ATTEMPTS + 1):
         try:
             return attempt()
-        except _TransientError as error:
+        except TransientError as error:
             if count == _ATTEMPTS:
-                raise FetchError(f"{redact(url)}: {error}, {count} times") from error
+                raise FetchError(f"{without_credentials(url)}: {error}, {count} times") from error
             # Doubling, with jitter so that many clients spread.
             backoff = 0.5 * 2**count * random.uniform(0.5, 1.5)  # noqa: S311
             time.sleep(backoff if error.wait_seconds is None else error.wait_seconds)
     raise AssertionError(url)
 
 
-def _response(url: str, offset: int) -> Iterator[bytes]:
-    """Chunks of the body from `offset`; an empty chunk first says that it starts at 0 after all."""
+def _body(url: str, offset: int) -> Iterator[bytes]:
+    """See imagekit.transfer.body; files are read too."""
+    from imagekit.transfer import body  # noqa: PLC0415 - see there
+
     parts = urlsplit(url)
     if parts.scheme == "file":
-        yield from _local_file(Path(unquote(parts.path)), offset)
-        return
-    headers = {"Accept-Encoding": "identity"}
-    if offset:
-        headers["Range"] = f"bytes={offset}-"
-    try:
-        with _session().get(
-            url, headers=headers, stream=True, timeout=_TIMEOUT_SECONDS
-        ) as response:
-            _refuse(response, url)
-            if offset and response.status_code != 206:
-                yield b""
-            yield from response.iter_content(_CHUNK_BYTES)
-    except requests.exceptions.InvalidURL as error:
-        raise FetchError(f"{redact(url)}: not a URL") from error
-    except (requests.RequestException, OSError) as error:
-        raise _TransientError(_reason(error)) from error
+        return _local_file(Path(unquote(parts.path)), offset)
+    return body(url, offset)
 
 
 def _local_file(path: Path, offset: int) -> Iterator[bytes]:
     try:
         with path.open("rb") as stream:
             stream.seek(offset)
-            while chunk := stream.read(_CHUNK_BYTES):
+            while chunk := stream.read(1 << 18):
                 yield chunk
     except OSError as error:
         raise FetchError(f"reading {path}: {error.strerror}") from error
-
-
-def _refuse(response: requests.Response, url: str) -> None:
-    status = response.status_code
-    if status in _RETRYABLE:
-        after = response.headers.get("Retry-After", "")
-        wait = min(float(after), 60.0) if after.isdigit() else None
-        raise _TransientError(f"HTTP {status} {response.reason}", wait)
-    if status >= 400:
-        raise FetchError(f"{redact(url)}: HTTP {status} {response.reason}")
-
-
-def _reason(error: Exception) -> str:
-    # requests quotes the whole URL in its texts, credentials and all: the class says enough.
-    cause = error.__cause__ or error.__context__ or error
-    return f"{type(error).__name__} ({type(cause).__name__})"
-
-
-def _session() -> requests.Session:
-    if not hasattr(_local, "session"):
-        _local.session = requests.Session()
-    session: requests.Session = _local.session
-    return session

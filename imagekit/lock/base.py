@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which base a spec stands on, and what is known of it: the start of every resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from imagekit.debian import find_mirrors
+from imagekit.debian import resolve_base as resolve_debian
+from imagekit.errors import LockError
+from imagekit.lock.model import Target
+from imagekit.lock.oci_base import describe, open_base
+from imagekit.progress import Progress
+from imagekit.spec.model import ImageSpec
+
+DEFAULT_PYTHON_VERSION = "3.11"
+"""Of the embedded base when the spec names none; never that of the machine that builds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What wheels have to run on, and the base as the lock keeps it."""
+
+    target: Target
+    section: Mapping[str, Any]
+
+
+def resolve_base(
+    spec: ImageSpec, folder: Path, *, environ: Mapping[str, str], progress: Progress
+) -> Base:
+    """Choose the base that `spec` names; `folder` is what its paths start from.
+
+    Raises:
+        LockError: there is no such base, or it can't carry a task image.
+        FetchError: a mirror could not be asked.
+        IntegrityError: a mirror's answer is not what Debian signed.
+    """
+    name = _image_name(spec)
+    if name is not None:
+        return Base(*describe(open_base(name, folder, spec.platform), name, spec))
+    mirrors = find_mirrors(
+        environ,
+        mirror=spec.builder_options.get("debian_mirror"),
+        security_mirror=spec.builder_options.get("debian_security_mirror"),
+    )
+    version = spec.python_version or DEFAULT_PYTHON_VERSION
+    base = resolve_debian(version, spec.platform, mirrors, progress=progress)
+    _, major, minor = base.libc
+    target = Target(spec.platform, base.python_version, base.python_path, f"{major}.{minor}")
+    return Base(target, {"kind": "debian", **base.to_dict()})
+
+
+def _image_name(spec: ImageSpec) -> str | None:
+    """The base as the name of an image; None for the embedded one."""
+    name = spec.base_image
+    if isinstance(name, ImageSpec):
+        raise LockError("a spec as base_image is not supported yet")
+    return None if name in (None, "debian") else name

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lock as a file: PEP 751's pylock.toml, with what only we need under [tool.imagekit]."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tomli_w
+from packaging.utils import canonicalize_name, parse_wheel_filename
+
+from imagekit.errors import LockError
+from imagekit.files import replacing
+from imagekit.lock.model import MACHINES, Lock, LockedWheel, RuntimePin, Target
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_HEADER = "# Made by `imagekit lock`: what the image holds, by digest. Not meant to be edited.\n\n"
+_FORMAT = 1
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_GLIBC = re.compile(r"2\.\d{1,3}")
+_PYTHON = re.compile(r"3\.\d{1,2}\.\d{1,3}\S*")
+_T = TypeVar("_T")
+
+
+class _MalformedError(Exception):
+    """Says which part of a lock is not as we write it."""
+
+
+def lock_path(spec_path: Path) -> Path:
+    """Where the lock of a spec stands: beside it, `pylock.toml` for spec.yaml, else with its name.
+
+    PEP 751 allows no dots in that name, so whatever is no letter, digit, - or _ becomes -.
+    """
+    if spec_path.stem == "spec":
+        return spec_path.with_name("pylock.toml")
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", spec_path.stem)
+    return spec_path.with_name(f"pylock.{name}.toml")
+
+
+def write(path: Path, lock: Lock) -> None:
+    """Put `lock` at `path`, whole or not at all."""
+    with replacing(path) as stream:
+        stream.write(dumps(lock).encode())
+
+
+def read(path: Path) -> Lock | None:
+    """The lock at `path`; None when there is no file.
+
+    Raises:
+        LockError: it is not one of ours, or damaged.
+    """
+    try:
+        return loads(path.read_text(encoding="utf-8"), source=str(path))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise LockError(f"{path} can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise LockError(f"{path} is not UTF-8 text") from error
+
+
+def dumps(lock: Lock) -> str:
+    """The lock as text; the same for the same lock everywhere."""
+    major, minor = lock.target.python_minor
+    machine = lock.target.machine
+    document: dict[str, Any] = {
+        "lock-version": "1.0",
+        "created-by": "imagekit",
+        "requires-python": f"=={major}.{minor}.*",
+        "environments": [f"sys_platform == 'linux' and platform_machine == '{machine}'"],
+        "packages": [_package(wheel) for wheel in lock.packages],
+        "tool": {"imagekit": _own_section(lock)},
+    }
+    return _HEADER + tomli_w.dumps(document)
+
+
+def loads(text: str, *, source: str) -> Lock:
+    """The lock that `text` says; `source` names it in errors.
+
+    Raises:
+        LockError: it is not one of ours, or damaged.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise LockError(
+            f"{source} is not TOML: {error}", hint="remove it to make it anew"
+        ) from error
+    own = document.get("tool", {}).get("imagekit")
+    if not isinstance(own, dict):
+        raise LockError(
+            f"{source} was not made by imagekit, so it is left alone",
+            hint="move it, or give the spec another name",
+        )
+    if own.get("format") != _FORMAT:
+        raise LockError(
+            f"{source} has format {own.get('format')!r}; this imagekit reads format {_FORMAT}",
+            hint="use the imagekit that made it, or remove it to make it anew",
+        )
+    try:
+        return _lock(document, own)
+    except _MalformedError as error:
+        raise LockError(f"{source}: {error}", hint="remove it to make it anew") from error
+
+
+def _package(wheel: LockedWheel) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": wheel.filename}
+    # PEP 751 wants one of url and path.
+    entry |= {"path": wheel.filename} if wheel.url is None else {"url": wheel.url}
+    if wheel.size_bytes is not None:
+        entry["size"] = wheel.size_bytes
+    entry["hashes"] = {"sha256": wheel.sha256}
+    return {"name": wheel.name, "version": wheel.version, "wheels": [entry]}
+
+
+def _own_section(lock: Lock) -> dict[str, Any]:
+    target = lock.target
+    section: dict[str, Any] = {
+        "format": _FORMAT,
+        "spec": lock.spec_digest,
+        "uv": lock.uv_version,
+        "platform": target.platform,
+        "python": {"version": target.python_version, "path": target.python_path},
+        "glibc": target.glibc,
+    }
+    if lock.runtime is not None:
+        section["runtime"] = {"version": lock.runtime.version, "sha256": lock.runtime.sha256}
+    return section | {"base": dict(lock.base)}
+
+
+def _lock(document: Mapping[str, Any], own: Mapping[str, Any]) -> Lock:
+    python = _take(own, "python", dict)
+    runtime = own.get("runtime")
+    packages = document.get("packages", [])
+    return Lock(
+        spec_digest=_take(own, "spec", str),
+        target=Target(
+            platform=_one_of(own, "platform", MACHINES),
+            python_version=_matching(python, "version", _PYTHON),
+            python_path=_take(python, "path", str),
+            glibc=_matching(own, "glibc", _GLIBC),
+        ),
+        base=_take(own, "base", dict),
+        packages=tuple(_wheel(each) for each in packages),
+        runtime=None if runtime is None else _runtime(runtime),
+        uv_version=_take(own, "uv", str),
+    )
+
+
+def _runtime(table: Mapping[str, Any]) -> RuntimePin:
+    return RuntimePin(_take(table, "version", str), _matching(table, "sha256", _SHA256))
+
+
+def _wheel(package: Mapping[str, Any]) -> LockedWheel:
+    name = _take(package, "name", str)
+    wheels = _take(package, "wheels", list)
+    if len(wheels) != 1:
+        raise _MalformedError(f"{name} has {len(wheels)} wheels instead of one")
+    entry = wheels[0]
+    size = entry.get("size")
+    wheel = LockedWheel(
+        name=name,
+        version=_take(package, "version", str),
+        filename=_take(entry, "name", str),
+        sha256=_matching(_take(entry, "hashes", dict), "sha256", _SHA256),
+        size_bytes=None if size is None else _take(entry, "size", int),
+        url=_take(entry, "url", str) if "url" in entry else None,
+    )
+    _check_filename(wheel)
+    return wheel
+
+
+def _check_filename(wheel: LockedWheel) -> None:
+    try:
+        name, version, _, _ = parse_wheel_filename(wheel.filename)
+    except ValueError as error:
+        raise _MalformedError(str(error)) from error
+    if "/" in wheel.filename or canonicalize_name(wheel.name) != name:
+        raise _MalformedError(f"{wheel.filename!r} is no wheel of {wheel.name}")
+    if str(version) != wheel.version:
+        raise _MalformedError(f"{wheel.filename!r} is not version {wheel.version}")
+
+
+def _take(table: Mapping[str, Any], key: str, kind: type[_T]) -> _T:
+    value = table.get(key)
+    if not isinstance(value, kind):
+        raise _MalformedError(f"{key} is missing or no {kind.__name__}")
+    return value
+
+
+def _matching(table: Mapping[str, Any], key: str, pattern: re.Pattern[str]) -> str:
+    value = _take(table, key, str)
+    if not pattern.fullmatch(value):
+        raise _MalformedError(f"{key} {value!r} is not as it should be")
+    return value
+
+
+def _one_of(table: Mapping[str, Any], key: str, allowed: Mapping[str, object]) -> str:
+    value = _take(table, key, str)
+    if value not in allowed:
+        raise _MalformedError(f"{key} {value!r} is not known")
+    return value

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exactly what goes into an image, by digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
+"""What wheels call the machine of a platform."""
+
+_BASE_HINTS = frozenset({"released", "reference"})
+
+
+@dataclass(frozen=True, slots=True)
+class LockedWheel:
+    """One wheel; `name` is normalised, `url` a hint only, as mirrors move."""
+
+    name: str
+    version: str
+    filename: str
+    sha256: str
+    size_bytes: int | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the wheels will run: facts of the base, never of the machine that builds."""
+
+    platform: str
+    python_version: str
+    """In full, such as 3.11.2."""
+    python_path: str
+    """Of the base's interpreter, absolute, within the base."""
+    glibc: str
+    """As `2.36`."""
+
+    @property
+    def machine(self) -> str:
+        return MACHINES[self.platform]
+
+    @property
+    def python_minor(self) -> tuple[int, int]:
+        major, minor = self.python_version.split(".")[:2]
+        return int(major), int(minor)
+
+    @property
+    def glibc_minor(self) -> int:
+        return int(self.glibc.split(".")[1])
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimePin:
+    """The runtime wheel that starts the task."""
+
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """What a spec was resolved to.
+
+    `base` is kept as the base's own module wrote it, with its `kind` (`debian` or `oci`); when
+    its suites were released, or where its image lies, is no part of what it is.
+    """
+
+    spec_digest: str
+    target: Target
+    base: Mapping[str, Any] = field(hash=False)
+    packages: tuple[LockedWheel, ...]
+    runtime: RuntimePin | None
+    uv_version: str
+
+    @property
+    def digest(self) -> str:
+        """Digest of what reaches the image: no hints, and not which tool found it."""
+        decisive = {
+            "base": {key: value for key, value in self.base.items() if key not in _BASE_HINTS},
+            "packages": [[wheel.filename, wheel.sha256] for wheel in self.packages],
+            "platform": self.target.platform,
+            "python": [self.target.python_version, self.target.python_path],
+            "runtime": None if self.runtime is None else self.runtime.sha256,
+        }
+        encoded = json.dumps(decisive, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return "sha256:" + hashlib.sha256(encoded.encode()).hexdigest()

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a base image has to offer, found in its layers without running anything of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from imagekit.errors import LockError
+from imagekit.lock.tree import Inspect, Tree
+from imagekit.oci.compression import uncompressed
+from imagekit.oci.layer import Layer
+
+_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+_PYTHON = re.compile(r"(?:.*/)?bin/python3(?:\.\d+)?")
+_LIBPYTHON = re.compile(r"(?:.*/)?libpython3\.\d+\.so\.1\.0")
+_GLIBC = re.compile(r"(?:usr/)?lib(?:64)?/(?:[^/]+/)?libc(?:-2\.\d+\.so|\.so\.6)")
+_MUSL = re.compile(r"(?:usr/)?lib/ld-musl-[^/]+\.so\.1")
+_SMALL = re.compile(r"etc/(?:passwd|group)|etc/os-release|usr/lib/os-release")
+# PY_VERSION and glibc's banner stand in the binaries as texts; linkers may merge the first with a
+# longer text that ends in it.
+_PYTHON_VERSION = re.compile(rb"(?<![\d.])(3\.\d{1,2}\.\d{1,3}(?:(?:a|b|rc)\d+)?)\+?\0")
+_GLIBC_VERSION = re.compile(rb"stable release version (2\.\d{1,3})")
+_SMALL_BYTES = 1 << 20
+_LAYER_LIMIT_BYTES = 64 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class BaseFacts:
+    """What a base has; `passwd` and `group` are the files as they are, empty when absent."""
+
+    python_version: str
+    python_path: str
+    glibc: str
+    os_release: Mapping[str, str]
+    passwd: str
+    group: str
+
+
+def probe(
+    layers: Sequence[Layer], *, search_path: Sequence[str], python_version: str | None
+) -> BaseFacts:
+    """Look through the layers of a base once.
+
+    Args:
+        layers: base first.
+        search_path: folders of the image's own PATH; empty takes the usual ones.
+        python_version: the `X.Y` that is wanted; None takes the base's `python3`.
+
+    Raises:
+        LockError: the base can't carry a task image, and why.
+        IntegrityError: a layer is damaged.
+    """
+    tree = Tree(_INSPECTORS)
+    for layer in layers:
+        with uncompressed(layer, _LAYER_LIMIT_BYTES) as tar:
+            tree.add(tar)
+    _check_prefix(tree)
+    glibc = _glibc(tree)
+    path, version = _interpreter(tree, search_path or _PATH, python_version)
+    return BaseFacts(
+        python_version=version,
+        python_path="/" + path,
+        glibc=glibc,
+        os_release=_os_release(tree),
+        passwd=_kept(tree, "etc/passwd"),
+        group=_kept(tree, "etc/group"),
+    )
+
+
+def _check_prefix(tree: Tree) -> None:
+    opt = tree.lookup("opt")
+    if opt is not None and opt.kind != "folder":
+        raise LockError("the base's /opt is no folder, and packages go to /opt/venv")
+    if tree.lookup("opt/venv") is not None or tree.below("opt/venv"):
+        raise LockError(
+            "the base already has /opt/venv, where the packages of the image go",
+            hint="take the image that this one was built on",
+        )
+
+
+def _glibc(tree: Tree) -> str:
+    found = {node.kept for _, node in tree.matching(_GLIBC) if node.kept}
+    if len(found) == 1:
+        return found.pop()
+    if found:
+        raise LockError(f"the base has several glibc versions: {', '.join(sorted(found))}")
+    if any(tree.matching(_MUSL)):
+        raise LockError(
+            "the base has musl, and wheels for it are not supported yet",
+            hint="take a base with glibc, such as Debian's",
+        )
+    raise LockError("the base has no glibc, which Python wheels need")
+
+
+def _interpreter(
+    tree: Tree, search_path: Sequence[str], python_version: str | None
+) -> tuple[str, str]:
+    seen = []
+    for path in _programs(tree, search_path, python_version):
+        version = _python_version(tree, path)
+        if version is None:
+            seen.append(f"/{path} (version unknown)")
+        elif python_version is None or version.split(".")[:2] == python_version.split("."):
+            return path, version
+        else:
+            seen.append(f"/{path} ({version})")
+    wanted = "Python 3" if python_version is None else f"Python {python_version}"
+    if seen:
+        raise LockError(
+            f"the base has no {wanted}, only {', '.join(dict.fromkeys(seen))}",
+            hint="set python_version to what the base has",
+        )
+    raise LockError(f"the base has no {wanted} in {', '.join(search_path)}")
+
+
+def _programs(tree: Tree, search_path: Sequence[str], python_version: str | None) -> Iterator[str]:
+    """Real paths of the interpreters, in the order in which the image itself would find them."""
+    names = ["python3"] if python_version is None else [f"python{python_version}", "python3"]
+    for name in names:
+        for folder in search_path:
+            found = tree.find(f"{folder}/{name}")
+            if found is not None and found[1].kind == "file":
+                yield found[0]
+
+
+def _python_version(tree: Tree, path: str) -> str | None:
+    minor = path.rpartition("python")[2]
+    program = tree.lookup(path)
+    # A small program whose library holds the interpreter, as in builds with --enable-shared.
+    name = f"libpython{minor}.so.1.0"
+    libraries = [node for each, node in tree.matching(_LIBPYTHON) if each.endswith(name)]
+    for node in [program, *libraries]:
+        found = [] if node is None else node.kept.split()
+        fitting = [version for version in found if version.startswith(f"{minor}.")]
+        if len(fitting) == 1:
+            return fitting[0]
+    return None
+
+
+def _os_release(tree: Tree) -> dict[str, str]:
+    """See os-release(5); only what says which system it is."""
+    text = _kept(tree, "etc/os-release") or _kept(tree, "usr/lib/os-release")
+    pairs = (line.partition("=") for line in text.splitlines())
+    wanted = ("ID", "VERSION_ID", "VERSION_CODENAME")
+    return {key: value.strip("\"'") for key, _, value in pairs if key in wanted}
+
+
+def _kept(tree: Tree, path: str) -> str:
+    found = tree.find(path)
+    return "" if found is None else found[1].kept
+
+
+def _versions(pattern: re.Pattern[bytes]) -> Inspect:
+    def inspect(content: bytes) -> str:
+        return " ".join(sorted(text.decode() for text in {*pattern.findall(content)}))
+
+    return inspect
+
+
+def _text(content: bytes) -> str:
+    return content[:_SMALL_BYTES].decode(errors="replace")
+
+
+_INSPECTORS: Mapping[re.Pattern[str], Inspect] = {
+    _PYTHON: _versions(_PYTHON_VERSION),
+    _LIBPYTHON: _versions(_PYTHON_VERSION),
+    _GLIBC: _versions(_GLIBC_VERSION),
+    _SMALL: _text,
+}

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From requirements to one wheel per package, for the target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from packaging.tags import Tag
+from packaging.utils import canonicalize_name, parse_wheel_filename
+
+from imagekit.errors import LockError
+from imagekit.lock import uv
+from imagekit.lock.model import LockedWheel, Target
+from imagekit.lock.tags import best_wheel, supported_tags
+from imagekit.spec.model import ImageSpec
+from imagekit.spec.requirement import UnusableRequirementError, check_name
+from imagekit.spec.requirements_file import RequirementLine, read
+from imagekit.urls import without_credentials
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """One file that uv offers for a package."""
+
+    filename: str
+    sha256: str
+    size_bytes: int | None
+    url: str | None
+
+
+def resolve_packages(
+    spec: ImageSpec,
+    folder: Path,
+    target: Target,
+    *,
+    preferences: Sequence[LockedWheel],
+    environ: Mapping[str, str],
+) -> tuple[LockedWheel, ...]:
+    """One wheel for each package that `spec` needs on `target`, by name.
+
+    `preferences` are wheels whose versions are kept where they still fit.
+
+    Raises:
+        LockError: no set of wheels fits, with the resolver's explanation.
+        SpecError: the requirements file can't be used.
+    """
+    lines: tuple[RequirementLine, ...] = ()
+    requirements = None if spec.requirements is None else folder / spec.requirements
+    if requirements is not None:
+        lines = read(requirements).requirements
+    if not spec.packages and not lines:
+        return ()
+    request = uv.Request(
+        packages=spec.packages,
+        requirements=requirements,
+        target=target,
+        default_index=spec.pip_index,
+        indexes=spec.pip_extra_index_url,
+        preferences=preferences,
+        folder=folder,
+    )
+    packages = uv.compile_packages(request, environ)
+    hashes = _allowed_hashes(lines)
+    tags = supported_tags(target)
+    wheels = [_choose(package, tags, target, hashes) for package in packages]
+    return tuple(sorted(wheels, key=lambda wheel: wheel.name))
+
+
+def _allowed_hashes(lines: Sequence[RequirementLine]) -> dict[str, frozenset[str]]:
+    """By package, the hashes that its requirements list; uv itself would not look at them."""
+    allowed: dict[str, frozenset[str]] = {}
+    for line in lines:
+        if line.sha256:
+            allowed[line.name] = allowed.get(line.name, frozenset()) | line.sha256
+    return allowed
+
+
+def _choose(
+    package: Mapping[str, Any],
+    tags: tuple[Tag, ...],
+    target: Target,
+    hashes: Mapping[str, frozenset[str]],
+) -> LockedWheel:
+    name = canonicalize_name(package["name"])
+    try:
+        check_name(name)
+    except UnusableRequirementError as error:
+        raise LockError(
+            error.message, hint="one of the packages needs it: leave that one out"
+        ) from error
+    candidates = _candidates(package, name)
+    allowed = hashes.get(name)
+    if allowed is not None:
+        candidates = [each for each in candidates if each.sha256 in allowed]
+        if not candidates:
+            raise LockError(
+                f"{name} {package['version']}: no wheel has a hash that the requirements list",
+                hint="list the hashes of its wheels, as `pip hash` or `uv pip compile` writes them",
+            )
+    chosen = best_wheel([each.filename for each in candidates], tags)
+    if chosen is None:
+        raise LockError(
+            f"{name}: none of its wheels runs on {target.platform}, Python "
+            f"{target.python_version}, glibc {target.glibc}",
+            hint="building from source (allow_build) is not supported yet",
+        )
+    found = next(each for each in candidates if each.filename == chosen)
+    return LockedWheel(
+        name=name,
+        version=str(parse_wheel_filename(chosen)[1]),
+        filename=chosen,
+        sha256=found.sha256,
+        size_bytes=found.size_bytes,
+        url=found.url,
+    )
+
+
+def _candidates(package: Mapping[str, Any], name: str) -> list[_Candidate]:
+    entries = [*package.get("wheels", ())]
+    if "archive" in package:  # a requirement by URL
+        entries.append(package["archive"])
+    if not entries:
+        raise LockError(
+            f"{name} comes without a wheel",
+            hint="packages from source, folders and version control are not supported yet",
+        )
+    return [_candidate(entry, name) for entry in entries]
+
+
+def _candidate(entry: Mapping[str, Any], name: str) -> _Candidate:
+    url: str = entry["url"]
+    sha256 = entry.get("hashes", {}).get("sha256")
+    if sha256 is None:
+        raise LockError(
+            f"{name}: the index gives no sha256 of {without_credentials(url)}",
+            hint="a lock needs an index that names sha256 hashes",
+        )
+    filename = entry.get("name") or unquote(urlsplit(url).path).rpartition("/")[2]
+    return _Candidate(filename, sha256, entry.get("size"), without_credentials(url))

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Running uv's resolver for a machine that is not this one.
+
+Index addresses go through the environment, as they may hold credentials and argument lists are
+public. The user's own uv configuration stays in force: it knows indexes and credentials that a
+spec should not.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+import uv
+
+from imagekit.errors import LockError
+from imagekit.lock.model import LockedWheel, Target
+from imagekit.urls import masked
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+# The glibc versions that `uv pip compile --python-platform` knows; all since uv 0.8.
+_GLIBC_MINORS = (17, 28, *range(31, 41))
+_NO_WHEEL = re.compile(r"Wheels are required for `([^`]+)`")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What uv is asked: requirements as text and as a file, for whom, and from where.
+
+    `preferences` are the versions to keep where they still fit.
+    """
+
+    packages: Sequence[str]
+    requirements: Path | None
+    target: Target
+    default_index: str | None
+    indexes: Sequence[str]
+    preferences: Sequence[LockedWheel]
+    folder: Path
+
+
+def version() -> str:
+    return importlib.metadata.version("uv")
+
+
+def compile_packages(request: Request, environ: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The `packages` of the pylock.toml that uv makes: each with all wheels that fit.
+
+    Raises:
+        LockError: with uv's own explanation.
+    """
+    with tempfile.TemporaryDirectory(prefix="imagekit-lock-") as name:
+        scratch = Path(name)
+        output = scratch / "pylock.toml"
+        if request.preferences:
+            output.write_text(tomli_w.dumps(_preferences(request.preferences)), encoding="utf-8")
+        inputs = scratch / "packages.txt"
+        inputs.write_text("".join(f"{text}\n" for text in request.packages), encoding="utf-8")
+        sources = [inputs] if request.requirements is None else [inputs, request.requirements]
+        _run(_command(request.target, sources, output), request, environ)
+        return _packages(output)
+
+
+def python_platform(target: Target) -> str:
+    """The target as uv names it: the newest glibc that it knows and the base has."""
+    fitting = [minor for minor in _GLIBC_MINORS if minor <= target.glibc_minor]
+    if not fitting:
+        raise LockError(
+            f"the base's glibc {target.glibc} is too old for any wheel",
+            hint="2.17 is the oldest that works",
+        )
+    return f"{target.machine}-manylinux_2_{fitting[-1]}"
+
+
+def _command(target: Target, sources: Sequence[Path], output: Path) -> list[str]:
+    return [
+        _program(),
+        "pip",
+        "compile",
+        *(str(path.absolute()) for path in sources),
+        "--format=pylock.toml",
+        f"--output-file={output}",
+        f"--python-version={target.python_version}",
+        f"--python-platform={python_platform(target)}",
+        # Any interpreter does: nothing is built, and markers come from the two lines above.
+        f"--python={sys.executable}",
+        "--no-python-downloads",
+        "--only-binary=:all:",
+        "--no-progress",
+        "--color=never",
+    ]
+
+
+def _program() -> str:
+    try:
+        return uv.find_uv_bin()
+    except FileNotFoundError as error:
+        raise LockError(
+            "uv's program is missing", hint="install the package uv from the same index"
+        ) from error
+
+
+def _run(command: Sequence[str], request: Request, environ: Mapping[str, str]) -> None:
+    variables = dict(environ)
+    if request.default_index is not None:
+        variables["UV_DEFAULT_INDEX"] = request.default_index
+    if request.indexes:
+        variables["UV_INDEX"] = " ".join([*request.indexes, environ.get("UV_INDEX", "")]).strip()
+    result = subprocess.run(
+        command,
+        cwd=request.folder,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    if result.returncode:
+        raise _explained(result.stderr.decode(errors="replace"), request.target)
+
+
+def _explained(stderr: str, target: Target) -> LockError:
+    """What uv says, without its warnings, advice that is no help here, and anything secret."""
+    text = masked(stderr)
+    unwanted = ("warning:", "hint: Wheels are required")
+    lines = [line for line in text.splitlines() if not line.startswith(unwanted)]
+    explanation = "\n".join(lines).strip().removeprefix("error: ")
+    python = ".".join(map(str, target.python_minor))
+    place = f"{target.platform}, Python {python}, glibc {target.glibc}"
+    names = ", ".join(sorted(set(_NO_WHEEL.findall(text))))
+    hint = f"resolved for {place}"
+    if names:
+        hint = (
+            f"{names}: no wheel for {place}; building from source (allow_build) is not "
+            "supported yet, so name a version that has one"
+        )
+    return LockError(f"uv could not resolve the packages: {explanation}", hint=hint)
+
+
+def _packages(output: Path) -> list[dict[str, Any]]:
+    packages: list[dict[str, Any]] = tomllib.loads(output.read_text(encoding="utf-8"))["packages"]
+    for package in packages:
+        for entry in (*package.get("wheels", ()), package.get("archive", {})):
+            if "path" in entry:  # relative to the file, which is about to go away
+                place = output.parent / entry.pop("path")
+                entry["url"] = Path(os.path.normpath(place)).as_uri()
+    return packages
+
+
+def _preferences(wheels: Sequence[LockedWheel]) -> dict[str, Any]:
+    return {
+        "lock-version": "1.0",
+        "created-by": "imagekit",
+        "packages": [{"name": wheel.name, "version": wheel.version} for wheel in wheels],
+    }
