@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When does a lock no longer belong to its spec? When this digest differs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from imagekit.spec.model import ImageSpec
+from imagekit.spec.requirement import canonical
+from imagekit.spec.requirements_file import read
+from imagekit.urls import masked, without_credentials
+
+
+def spec_digest(spec: ImageSpec, folder: Path) -> str:
+    """Digest of what decides a resolution: not of names, environment, labels or sources.
+
+    Order and spelling of packages do not matter, nor do credentials or comments.
+
+    Raises:
+        SpecError: the requirements file can't be read or used.
+    """
+    decisive = {
+        "base_image": spec.base_image or "debian",
+        "builder_options": dict(spec.builder_options),
+        "packages": sorted({masked(canonical(text)) for text in spec.packages}),
+        "pip_extra_index_url": [without_credentials(url) for url in spec.pip_extra_index_url],
+        "pip_index": None if spec.pip_index is None else without_credentials(spec.pip_index),
+        "platform": spec.platform,
+        "python_version": spec.python_version,
+        "requirements": _requirements(spec, folder),
+    }
+    encoded = json.dumps(decisive, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return "sha256:" + hashlib.sha256(encoded.encode()).hexdigest()
+
+
+def _requirements(spec: ImageSpec, folder: Path) -> list[object]:
+    if spec.requirements is None:
+        return []
+    contents = read(folder / spec.requirements).contents
+    return [[name, [masked(line) for line in lines]] for name, lines in contents]

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a spec.yaml to an ImageSpec, or to every problem of the file at once."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from imagekit.errors import Problem, SpecError
+from imagekit.spec import nodes
+from imagekit.spec.fields import FIELDS, SpecField
+from imagekit.spec.model import ImageSpec
+from imagekit.spec.nodes import Entry, NodeError
+from imagekit.spec.rules import Finding, check, not_supported
+
+Lines = dict[tuple[str, str | None], int]
+"""Line of each field, and of each list item or mapping key in it."""
+
+
+def load_spec(path: Path) -> ImageSpec:
+    """Read the spec at `path`; the paths in it are relative to its folder and must exist.
+
+    Raises:
+        SpecError: lists everything that is wrong, each with its line.
+    """
+    source = str(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise SpecError(source, [Problem(f"can't be read: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        raise SpecError(source, [Problem("is not UTF-8 text")]) from error
+    return parse_spec(text, source=source, folder=path.parent)
+
+
+def parse_spec(text: str, *, source: str, folder: Path) -> ImageSpec:
+    """The spec that `text` says; `source` names it in errors, `folder` is what paths start from.
+
+    Raises:
+        SpecError: lists everything that is wrong, each with its line.
+    """
+    reader = _Reader()
+    try:
+        values = reader.read(nodes.parse(text))
+    except NodeError as error:
+        raise SpecError(source, [error.problem]) from error
+    spec = ImageSpec(**values)
+    problems = reader.problems + [reader.locate(each) for each in _findings(spec, folder)]
+    if problems:
+        unique = dict.fromkeys(problems)
+        raise SpecError(source, sorted(unique, key=lambda problem: problem.line or 0))
+    return spec
+
+
+def check_spec(spec: ImageSpec, folder: Path) -> None:
+    """Check a spec that was written in Python as a file would be.
+
+    Raises:
+        SpecError: lists everything that is wrong.
+    """
+    findings = _findings(spec, folder)
+    if findings:
+        raise SpecError("ImageSpec", [Problem(each.message, None, each.hint) for each in findings])
+
+
+def _findings(spec: ImageSpec, folder: Path) -> list[Finding]:
+    findings = check(spec)
+    known = {(each.field, each.item) for each in findings}
+    missing = _missing_paths(spec, folder)
+    return findings + [each for each in missing if (each.field, each.item) not in known]
+
+
+def _missing_paths(spec: ImageSpec, folder: Path) -> Iterator[Finding]:
+    """What `spec` names and `folder` does not have."""
+    if spec.requirements is not None and not os.path.isfile(folder / spec.requirements):
+        yield Finding("requirements", f"requirements: there is no file {spec.requirements!r}")
+    if spec.source_root is not None and not os.path.isdir(folder / spec.source_root):
+        yield Finding("source_root", f"source_root: there is no folder {spec.source_root!r}")
+    for text in spec.copy:
+        if not os.path.exists(folder / text):
+            yield Finding("copy", f"copy: there is no {text!r}", item=text)
+
+
+class _Reader:
+    """Collects values, lines and problems while it goes over a document once."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self._lines: Lines = {}
+
+    def read(self, root: yaml.MappingNode) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for entry in nodes.entries(root, self.problems):
+            field = FIELDS.get(entry.key)
+            if field is None:
+                self.problems.append(_unknown(entry))
+                continue
+            self._lines[entry.key, None] = entry.line
+            if not field.works:
+                self.problems.append(self.locate(not_supported(entry.key)))
+            elif not nodes.is_null(entry.value):
+                self._convert(field, entry.value, values)
+        return values
+
+    def locate(self, finding: Finding) -> Problem:
+        line = self._lines.get((finding.field, finding.item))
+        if line is None:
+            line = self._lines.get((finding.field, None))
+        return Problem(finding.message, line, finding.hint)
+
+    def _convert(self, field: SpecField, node: yaml.Node, values: dict[str, Any]) -> None:
+        try:
+            values[field.name] = self._value(field, node)
+        except NodeError as error:
+            self.problems.append(error.problem)
+
+    def _value(self, field: SpecField, node: yaml.Node) -> object:
+        match field.kind:
+            case "texts":
+                return self._texts(field, node)
+            case "mapping":
+                return self._mapping(field, node)
+            case "flag":
+                return self._flag(field, node)
+            case _:
+                return nodes.text_of(node, field.name)
+
+    def _texts(self, field: SpecField, node: yaml.Node) -> list[str]:
+        if not isinstance(node, yaml.SequenceNode):
+            raise NodeError(
+                Problem(
+                    f"{field.name}: expected a list, found {nodes.kind_of(node)}",
+                    nodes.line_of(node),
+                    f"write {field.name}: [...]",
+                )
+            )
+        texts: list[str] = []
+        for number, item in enumerate(node.value, start=1):
+            try:
+                text = nodes.text_of(item, f"{field.name}, item {number}")
+            except NodeError as error:
+                self.problems.append(error.problem)
+                continue
+            self._lines.setdefault((field.name, text), nodes.line_of(item))
+            texts.append(text)
+        return texts
+
+    def _mapping(self, field: SpecField, node: yaml.Node) -> dict[str, str]:
+        if not isinstance(node, yaml.MappingNode):
+            raise NodeError(
+                Problem(
+                    f"{field.name}: expected `key: value`, found {nodes.kind_of(node)}",
+                    nodes.line_of(node),
+                )
+            )
+        mapping = {}
+        for entry in nodes.entries(node, self.problems):
+            self._lines[field.name, entry.key] = entry.line
+            try:
+                mapping[entry.key] = nodes.text_of(entry.value, f"{field.name}.{entry.key}")
+            except NodeError as error:
+                self.problems.append(error.problem)
+        return mapping
+
+    def _flag(self, field: SpecField, node: yaml.Node) -> bool:
+        text = nodes.text_of(node, field.name)
+        if text not in ("true", "false"):
+            message = f"{field.name}: expected true or false, found {text!r}"
+            raise NodeError(Problem(message, nodes.line_of(node)))
+        return text == "true"
+
+
+def _unknown(entry: Entry) -> Problem:
+    near = difflib.get_close_matches(entry.key, FIELDS, n=1)
+    hint = f"did you mean {near[0]}?" if near else "docs/reference/spec.md lists all fields"
+    return Problem(f"unknown key {entry.key!r}", entry.line, hint)

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an image is asked to be: one frozen value.
+
+Task code imports this inside images, so it is standard library alone and checks no more than
+types; `imagekit.spec.rules` holds what the values have to satisfy before they are built.
+
+The dataclass is also the one table of fields: its metadata drives the loader, the JSON Schema and
+the reference. Names and meaning follow Flyte's ImageSpec where both have a field.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from imagekit.errors import Problem, SpecError
+
+Kind = Literal["text", "texts", "mapping", "flag", "anything"]
+
+PLATFORMS = ("linux/amd64", "linux/arm64")
+COPY_MODES = ("all", "no_copy", "loaded_modules")
+
+
+class FrozenMap(Mapping[str, str]):
+    """A mapping that can't change and hashes; its keys are sorted, so order never matters."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, str] | None = None) -> None:
+        self._values = dict(sorted((values or {}).items()))
+
+    def __getitem__(self, key: str) -> str:
+        return self._values[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._values.items()))
+
+    def __repr__(self) -> str:
+        return repr(self._values)
+
+
+def _about(
+    kind: Kind, doc: str, *, choices: Sequence[str] = (), unordered: bool = False
+) -> Mapping[str, Any]:
+    return {"kind": kind, "doc": doc, "choices": choices, "unordered": unordered, "works": True}
+
+
+def _later(kind: Kind, instead: str = "") -> Mapping[str, Any]:
+    """A field that is known and refused; `instead` says what does the same today."""
+    return {"kind": kind, "doc": instead, "choices": (), "unordered": False, "works": False}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSpec:
+    """What an image is asked to be. Lists and dicts are taken and kept as immutable copies.
+
+    The order of `packages` and of mappings does not matter: specs that differ in it are equal.
+
+    Raises:
+        SpecError: a value has the wrong type.
+    """
+
+    name: str = field(
+        default="imagekit",
+        metadata=_about("text", "Repository name of the image, lower-cased; may hold `/`."),
+    )
+    registry: str | None = field(
+        default=None,
+        metadata=_about("text", "What stands before the name, such as `registry.example/team`."),
+    )
+    python_version: str | None = field(
+        default=None,
+        metadata=_about(
+            "text",
+            "`X.Y`. Left out: 3.11 on the embedded base, the base's own interpreter on another; "
+            "never the version that happens to build.",
+        ),
+    )
+    base_image: str | ImageSpec | None = field(
+        default=None,
+        metadata=_about(
+            "text",
+            "`debian` (default), the embedded base; `oci:DIR[:REF]`, an image in an OCI layout "
+            "folder; `oci-archive:FILE[:REF]`, the same as a tar file. Relative to the spec.",
+        ),
+    )
+    platform: str = field(
+        default=PLATFORMS[0],
+        metadata=_about("text", "What the image runs on.", choices=PLATFORMS),
+    )
+    packages: Sequence[str] = field(
+        default=(),
+        metadata=_about(
+            "texts", "Python requirements (PEP 508). Order does not matter.", unordered=True
+        ),
+    )
+    requirements: str | None = field(
+        default=None,
+        metadata=_about("text", "A requirements.txt, relative to the spec; added to `packages`."),
+    )
+    pip_index: str | None = field(
+        default=None, metadata=_about("text", "URL of the package index that replaces the default.")
+    )
+    pip_extra_index_url: Sequence[str] = field(
+        default=(),
+        metadata=_about(
+            "texts", "URLs of further indexes, asked in this order before the default one."
+        ),
+    )
+    env: Mapping[str, str] = field(
+        default=FrozenMap(), metadata=_about("mapping", "Environment variables of the image.")
+    )
+    source_root: str | None = field(
+        default=None,
+        metadata=_about(
+            "text", "Folder with the tasks' code, relative to the spec; lands in the workdir."
+        ),
+    )
+    source_copy_mode: str | None = field(
+        default=None,
+        metadata=_about(
+            "text",
+            "`all` (default when `source_root` is set) copies the folder, `no_copy` does not.",
+            choices=COPY_MODES[:2],
+        ),
+    )
+    copy: Sequence[str] = field(
+        default=(),
+        metadata=_about(
+            "texts",
+            "Further files and folders, relative to the spec; they keep their relative path "
+            "below the workdir.",
+            unordered=True,
+        ),
+    )
+    entrypoint: Sequence[str] | None = field(
+        default=None,
+        metadata=_about("texts", "Replaces our own ENTRYPOINT; `[]` leaves the image without one."),
+    )
+    user: str | None = field(
+        default=None,
+        metadata=_about("text", "`USER[:GROUP]`, names or numbers; default 1000, group 0."),
+    )
+    workdir: str | None = field(
+        default=None, metadata=_about("text", "Absolute path; default `/root`.")
+    )
+    labels: Mapping[str, str] = field(
+        default=FrozenMap(), metadata=_about("mapping", "Labels of the image's configuration.")
+    )
+    compile_bytecode: bool = field(
+        default=True,
+        metadata=_about("flag", "`false` leaves the .pyc files out: smaller, and slower to start."),
+    )
+    builder: str | None = field(
+        default=None, metadata=_about("text", "Who builds the image.", choices=("native",))
+    )
+    builder_options: Mapping[str, str] = field(
+        default=FrozenMap(),
+        metadata=_about(
+            "mapping",
+            "Options of the builder. Of `native`: `debian_mirror` and `debian_security_mirror`, "
+            "where the embedded base comes from.",
+        ),
+    )
+
+    apt_packages: Sequence[str] = field(default=(), metadata=_later("texts"))
+    builder_config: Mapping[str, str] = field(default=FrozenMap(), metadata=_later("mapping"))
+    commands: Sequence[str] = field(default=(), metadata=_later("texts"))
+    conda_channels: Sequence[str] = field(default=(), metadata=_later("texts", "use packages"))
+    conda_packages: Sequence[str] = field(default=(), metadata=_later("texts", "use packages"))
+    cuda: str | None = field(
+        default=None, metadata=_later("text", "packages such as torch bring their own CUDA wheels")
+    )
+    cudnn: str | None = field(
+        default=None, metadata=_later("text", "packages such as torch bring their own CUDA wheels")
+    )
+    matrix: Any = field(default=None, metadata=_later("anything", "write one spec per image"))
+    pip_extra_args: str | None = field(
+        default=None, metadata=_later("text", "use pip_index and pip_extra_index_url")
+    )
+    pip_secret_mounts: Any = field(
+        default=None, metadata=_later("anything", "uv finds credentials in its own configuration")
+    )
+    plugins: Sequence[str] = field(default=(), metadata=_later("texts", "name their packages"))
+    python_exec: str | None = field(default=None, metadata=_later("text", "use python_version"))
+    registry_config: str | None = field(default=None, metadata=_later("text"))
+    runtime_packages: Sequence[str] = field(default=(), metadata=_later("texts", "use packages"))
+    tag_format: str | None = field(default=None, metadata=_later("text"))
+
+    def __post_init__(self) -> None:
+        problems = []
+        for each in dataclasses.fields(self):
+            value = getattr(self, each.name)
+            if value is each.default or isinstance(value, ImageSpec):
+                continue
+            try:
+                frozen = _FREEZE[each.metadata["kind"]](value)
+            except TypeError as error:
+                problems.append(Problem(f"{each.name}: {error}"))
+                continue
+            if each.metadata["unordered"]:
+                frozen = tuple(sorted(set(frozen)))
+            object.__setattr__(self, each.name, frozen)
+        if problems:
+            raise SpecError("ImageSpec", problems)
+        object.__setattr__(self, "name", self.name.lower())
+        if self.registry is not None:
+            object.__setattr__(self, "registry", self.registry.lower())
+
+    @property
+    def copies_source(self) -> bool:
+        return self.source_root is not None and self.source_copy_mode != "no_copy"
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise TypeError(f"expected text, found {type(value).__name__}")
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"expected a list of texts, found {type(value).__name__}")
+    for item in value:
+        if not isinstance(item, str):
+            raise TypeError(f"expected a list of texts, one of them is {type(item).__name__}")
+    return tuple(value)
+
+
+def _mapping(value: object) -> FrozenMap:
+    if not isinstance(value, Mapping):
+        raise TypeError(f"expected a mapping of texts, found {type(value).__name__}")
+    for key, item in value.items():
+        if not isinstance(key, str) or not isinstance(item, str):
+            raise TypeError(f"expected a mapping of texts, {key!r} is {type(item).__name__}")
+    return FrozenMap(value)
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"expected true or false, found {type(value).__name__}")
+    return value
+
+
+def _anything(value: object) -> object:
+    return value
+
+
+_FREEZE: Mapping[Kind, Callable[[object], Any]] = {
+    "text": _text,
+    "texts": _texts,
+    "mapping": _mapping,
+    "flag": _flag,
+    "anything": _anything,
+}

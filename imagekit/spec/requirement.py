@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which requirements an image can be asked for, one at a time."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote, urlsplit
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from imagekit.urls import masked
+
+RESERVED = {
+    "django-imagekit": "it installs a package called imagekit, as our runtime does",
+    "entrypoint": "it installs a package called entrypoint, as our runtime does",
+    "imagekit-runtime": "the build adds the runtime itself",
+}
+"""Distributions that would overwrite what starts the task, and why."""
+
+_VERSION_CONTROL = ("git+", "hg+", "bzr+", "svn+")
+
+
+class UnusableRequirementError(ValueError):
+    """Says what is wrong with a requirement; `hint` what would be right."""
+
+    def __init__(self, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+def parse(text: str) -> Requirement:
+    """The requirement that `text` writes, if an image can hold it.
+
+    Raises:
+        UnusableRequirementError: it is no requirement, or of a kind that can't be locked.
+    """
+    stripped = text.strip()
+    shown = repr(masked(text))
+    if stripped.startswith("-"):
+        raise UnusableRequirementError(
+            f"{shown} is an option, not a requirement", "options belong in a requirements.txt"
+        )
+    if stripped.startswith(_VERSION_CONTROL):
+        raise UnusableRequirementError(
+            f"{shown}: packages from version control are not supported yet",
+            "name a release, or the URL of a wheel",
+        )
+    if stripped.startswith((".", "/")) or (stripped.endswith(".whl") and "@" not in stripped):
+        raise UnusableRequirementError(
+            f"{shown}: a path is no requirement", "write NAME @ file:///PATH/TO/WHEEL.whl"
+        )
+    try:
+        requirement = Requirement(stripped)
+    except InvalidRequirement as error:
+        reason = masked(str(error).splitlines()[0])
+        raise UnusableRequirementError(f"{shown} is not a requirement: {reason}") from error
+    _check_url(shown, requirement)
+    check_name(requirement.name)
+    return requirement
+
+
+def check_name(name: str) -> None:
+    """Refuse the distributions that would overwrite the runtime.
+
+    Raises:
+        UnusableRequirementError: `name` is one of them.
+    """
+    reason = RESERVED.get(canonicalize_name(name))
+    if reason is not None:
+        raise UnusableRequirementError(f"{name} can't be in a task image: {reason}")
+
+
+def canonical(text: str) -> str:
+    """The same text for every way to write the same requirement; for comparison only."""
+    requirement = parse(text)
+    requirement.name = canonicalize_name(requirement.name)
+    return str(requirement)
+
+
+def _check_url(shown: str, requirement: Requirement) -> None:
+    url = requirement.url
+    if url is None:
+        return
+    if url.startswith(_VERSION_CONTROL):
+        raise UnusableRequirementError(
+            f"{shown}: packages from version control are not supported yet",
+            "name a release, or the URL of a wheel",
+        )
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https", "file"):
+        raise UnusableRequirementError(f"{shown}: the URL is not https, http or file")
+    if not unquote(parts.path).endswith(".whl"):
+        raise UnusableRequirementError(
+            f"{shown}: a URL must name a wheel (.whl); building from source is not supported yet"
+        )

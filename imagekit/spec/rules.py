@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the values of a spec have to satisfy, beyond their types.
+
+One function per field, and one for what fields say about each other. All problems are found, not
+the first one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+from imagekit.spec.fields import FIELDS
+from imagekit.spec.model import ImageSpec
+from imagekit.spec.requirement import UnusableRequirementError, parse
+
+# Repository names: OCI distribution-spec, "Pulling manifests", <name>.
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+# Flyte's own rule for a registry, so that what it takes is taken here.
+_REGISTRY = re.compile(r"(localhost:\d{1,5}|([a-z\d._-]+)(:\d{1,5})?)(/[\w.-]+)*")
+_PYTHON = re.compile(r"3\.(\d{1,2})")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]*[A-Za-z0-9])?")
+_ACCOUNT = r"(?:\d{1,10}|[a-z_][a-z0-9_-]{0,31})"
+_USER = re.compile(rf"{_ACCOUNT}(?::{_ACCOUNT})?")
+_NAME_LIMIT = 255
+_OLDEST_PYTHON = 10
+_NATIVE_OPTIONS = ("debian_mirror", "debian_security_mirror")
+_OTHER_LOCKS = ("pylock.toml", "uv.lock", "poetry.lock")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something wrong in `field`; `item` is the list item or mapping key that is meant."""
+
+    field: str
+    message: str
+    hint: str | None = None
+    item: str | None = None
+
+
+def check(spec: ImageSpec) -> list[Finding]:
+    """Everything that is wrong with the values of `spec`; empty when it can be built."""
+    findings = [*_not_working(spec)]
+    for name, rule in _RULES.items():
+        value = getattr(spec, name)
+        if value is not None:
+            findings.extend(rule(value))
+    findings.extend(_choices(spec))
+    findings.extend(_between_fields(spec))
+    return findings
+
+
+def not_supported(name: str) -> Finding:
+    """The finding for a field that is known and does not work yet."""
+    return Finding(name, f"{name} is not supported yet", FIELDS[name].doc or None)
+
+
+def _not_working(spec: ImageSpec) -> Iterator[Finding]:
+    for known in FIELDS.values():
+        if not known.works and getattr(spec, known.name) != known.default:
+            yield not_supported(known.name)
+
+
+def _choices(spec: ImageSpec) -> Iterator[Finding]:
+    for known in FIELDS.values():
+        value = getattr(spec, known.name)
+        if not known.choices or value is None or value in known.choices:
+            continue
+        allowed = " or ".join(known.choices)
+        if value == "loaded_modules":
+            yield Finding(known.name, "loaded_modules: building loads no modules", "use all")
+        elif known.name == "platform" and "," in value:
+            yield Finding(known.name, "several platforms are not supported yet", f"use {allowed}")
+        else:
+            yield Finding(known.name, f"{known.name} {value!r} is not supported", f"use {allowed}")
+
+
+def _between_fields(spec: ImageSpec) -> Iterator[Finding]:
+    if spec.source_copy_mode == "all" and spec.source_root is None:
+        yield Finding("source_copy_mode", "source_copy_mode: all needs source_root")
+    if spec.base_image not in (None, "debian"):
+        for option in spec.builder_options:
+            if option in _NATIVE_OPTIONS:
+                message = f"builder_options.{option} is for base_image: debian"
+                yield Finding("builder_options", message, item=option)
+
+
+def _name(value: str) -> Iterator[Finding]:
+    if not _NAME.fullmatch(value) or len(value) > _NAME_LIMIT:
+        yield Finding(
+            "name",
+            f"name {value!r} is no repository name",
+            "letters, digits and single . _ - between them; / between parts",
+        )
+
+
+def _registry(value: str) -> Iterator[Finding]:
+    if not _REGISTRY.fullmatch(value):
+        yield Finding(
+            "registry", f"registry {value!r} is no registry", "write HOST[:PORT][/PATH], no scheme"
+        )
+
+
+def _python_version(value: str) -> Iterator[Finding]:
+    match = _PYTHON.fullmatch(value)
+    if match is None:
+        hint = "write X.Y; the base brings the patch release"
+        yield Finding("python_version", f"python_version {value!r} is not X.Y", hint)
+    elif int(match[1]) < _OLDEST_PYTHON:
+        yield Finding("python_version", f"python_version {value} is too old", "3.10 is the oldest")
+
+
+def _base_image(value: str | ImageSpec) -> Iterator[Finding]:
+    if isinstance(value, ImageSpec):
+        yield Finding("base_image", "a spec as base_image is not supported yet")
+        return
+    kind, _, place = value.partition(":")
+    if value == "debian" or (kind in ("oci", "oci-archive") and place):
+        return
+    yield Finding(
+        "base_image",
+        f"base_image {value!r} is not supported",
+        "images from registries are not supported yet: "
+        "use debian, oci:DIR[:REF] or oci-archive:FILE[:REF]",
+    )
+
+
+def _packages(value: Iterable[str]) -> Iterator[Finding]:
+    for text in value:
+        yield from _package(text)
+
+
+def _package(text: str) -> Iterator[Finding]:
+    try:
+        parse(text)
+    except UnusableRequirementError as error:
+        yield Finding("packages", error.message, error.hint, item=text)
+
+
+def _requirements(value: str) -> Iterator[Finding]:
+    name = PurePosixPath(value).name
+    if name in _OTHER_LOCKS:
+        hint = "write a requirements.txt"
+        yield Finding("requirements", f"requirements: {name} is not supported yet", hint)
+    elif not name.endswith(".txt"):
+        yield Finding("requirements", f"requirements {value!r} is not a requirements.txt")
+
+
+def _index(field: str, value: str) -> Iterator[Finding]:
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        parts = urlsplit("")
+    usable = (parts.scheme in ("http", "https") and parts.hostname) or parts.scheme == "file"
+    if not usable or any(character.isspace() for character in value):
+        # The value itself may hold a password.
+        message = f"{field} is not an http, https or file URL"
+        yield Finding(field, message, item=value if field == "pip_extra_index_url" else None)
+
+
+def _pip_index(value: str) -> Iterator[Finding]:
+    yield from _index("pip_index", value)
+
+
+def _pip_extra_index_url(value: Iterable[str]) -> Iterator[Finding]:
+    for url in value:
+        yield from _index("pip_extra_index_url", url)
+
+
+def _env(value: Mapping[str, str]) -> Iterator[Finding]:
+    for name, text in value.items():
+        if not _VARIABLE.fullmatch(name):
+            yield Finding("env", f"{name!r} is no name for a variable", item=name)
+        if "\0" in text:
+            yield Finding("env", f"the value of {name} holds a NUL character", item=name)
+
+
+def _labels(value: Mapping[str, str]) -> Iterator[Finding]:
+    for name in value:
+        if not _LABEL.fullmatch(name):
+            yield Finding("labels", f"{name!r} is no name for a label", item=name)
+
+
+def _source_root(value: str) -> Iterator[Finding]:
+    if not value or "\0" in value:
+        yield Finding("source_root", f"source_root {value!r} is no path")
+
+
+def _copy(value: Iterable[str]) -> Iterator[Finding]:
+    for text in value:
+        path = PurePosixPath(text)
+        if not text or "\0" in text:
+            yield Finding("copy", f"copy: {text!r} is no path", item=text)
+        elif path.is_absolute() or ".." in path.parts:
+            hint = "write a path below the spec's folder, without .."
+            yield Finding("copy", f"copy: {text!r} leaves the spec's folder", hint, item=text)
+
+
+def _entrypoint(value: Iterable[str]) -> Iterator[Finding]:
+    words = tuple(value)
+    if words and not words[0]:
+        yield Finding("entrypoint", "entrypoint: the first word names no program")
+    if any("\0" in word for word in words):
+        yield Finding("entrypoint", "entrypoint holds a NUL character")
+
+
+def _user(value: str) -> Iterator[Finding]:
+    if not _USER.fullmatch(value):
+        hint = "write USER or USER:GROUP, names or numbers"
+        yield Finding("user", f"user {value!r} is no user", hint)
+
+
+def _workdir(value: str) -> Iterator[Finding]:
+    path = PurePosixPath(value)
+    if not path.is_absolute() or ".." in path.parts or "\0" in value:
+        yield Finding("workdir", f"workdir {value!r} is not an absolute path without ..")
+
+
+def _builder_options(value: Mapping[str, str]) -> Iterator[Finding]:
+    for option, text in value.items():
+        if option not in _NATIVE_OPTIONS:
+            hint = f"native knows {' and '.join(_NATIVE_OPTIONS)}"
+            yield Finding("builder_options", f"unknown option {option!r}", hint, item=option)
+        elif urlsplit(text).scheme not in ("http", "https", "file"):
+            message = f"builder_options.{option} is not an http, https or file URL"
+            yield Finding("builder_options", message, item=option)
+
+
+_RULES: Mapping[str, Callable[[Any], Iterator[Finding]]] = {
+    "name": _name,
+    "registry": _registry,
+    "python_version": _python_version,
+    "base_image": _base_image,
+    "packages": _packages,
+    "requirements": _requirements,
+    "pip_index": _pip_index,
+    "pip_extra_index_url": _pip_extra_index_url,
+    "env": _env,
+    "labels": _labels,
+    "source_root": _source_root,
+    "copy": _copy,
+    "entrypoint": _entrypoint,
+    "user": _user,
+    "workdir": _workdir,
+    "builder_options": _builder_options,
+}
