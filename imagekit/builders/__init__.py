@@ -48,7 +48,8 @@ def build(
     base = open_base(spec, folder, lock, progress)
     own_files = (spec_path.absolute(), lock_path(spec_path).absolute())
     plan = make_plan(spec, folder, lock, base_layers=base.layer_count, leave_out=own_files)
-    image = build_image(lock, plan, base, progress)
+    indexes = [*filter(None, [spec.pip_index]), *spec.pip_extra_index_url]
+    image = build_image(lock, plan, base, indexes, progress)
     repository = spec.name if spec.registry is None else f"{spec.registry}/{spec.name}"
     name = f"{repository}:{plan.tag}"
     for target in targets:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import final
@@ -58,15 +58,19 @@ class Layering:
     write: Callable[[LayerWriter], None]
 
 
-def build_image(lock: Lock, plan: Plan, base: Base, progress: Progress) -> Image:
+def build_image(
+    lock: Lock, plan: Plan, base: Base, indexes: Sequence[str], progress: Progress
+) -> Image:
     """Make the image that `plan` describes; layers that the cache has are taken from it.
+
+    `indexes` are the spec's package indexes, whose credentials downloads may need.
 
     Raises:
         BuildError: wheels contradict each other, or bytecode can't be made here.
         FetchError: a wheel or Debian package is nowhere to be had.
         IntegrityError: what was downloaded is not what it should be.
     """
-    native = _NativeBuild(lock, plan, base, progress)
+    native = _NativeBuild(lock, plan, base, indexes, progress)
     workers = ThreadPoolExecutor(_WORKERS)
     try:
         made = [workers.submit(native.make, layering) for layering in native.layerings]
@@ -83,7 +87,9 @@ def build_image(lock: Lock, plan: Plan, base: Base, progress: Progress) -> Image
 class _NativeBuild:
     """Turns the steps of one plan into layers and a configuration."""
 
-    def __init__(self, lock: Lock, plan: Plan, base: Base, progress: Progress) -> None:
+    def __init__(
+        self, lock: Lock, plan: Plan, base: Base, indexes: Sequence[str], progress: Progress
+    ) -> None:
         self.cache = LayerCache()
         self._lock = lock
         self._plan = plan
@@ -99,7 +105,7 @@ class _NativeBuild:
         self._conflict_free = ConflictFree(
             cache_directory() / "conflict-free", plan.venv, self._digests()
         )
-        self._wheels = Wheels(self._needed(), progress)
+        self._wheels = Wheels(self._needed(), indexes, progress)
 
     def make(self, layering: Layering) -> Addition:
         layer = self.cache.find(layering.recipe)

@@ -11,14 +11,21 @@ from imagekit.fetch import fetch
 from imagekit.layers.wheel_layer import WheelFile
 from imagekit.lock.model import LockedWheel
 from imagekit.progress import Progress
+from imagekit.urls import with_credentials
 
 _CONNECTIONS = 8
 
 
 class Wheels:
-    """The wheels of `expected`, and no others. Any thread may ask for one."""
+    """The wheels of `expected`, and no others. Any thread may ask for one.
 
-    def __init__(self, expected: Sequence[LockedWheel], progress: Progress) -> None:
+    `indexes` are URLs of package indexes: a lock holds no credentials, and theirs are used.
+    """
+
+    def __init__(
+        self, expected: Sequence[LockedWheel], indexes: Sequence[str], progress: Progress
+    ) -> None:
+        self._indexes = indexes
         self._pool = ThreadPoolExecutor(_CONNECTIONS)
         total = sum(wheel.size_bytes or 0 for wheel in expected)
         self._task = progress.task(f"fetching {len(expected)} wheels", total) if expected else None
@@ -36,7 +43,7 @@ class Wheels:
 
     def _fetch(self, wheel: LockedWheel) -> Path:
         return fetch(
-            [] if wheel.url is None else [wheel.url],
+            [] if wheel.url is None else [with_credentials(wheel.url, self._indexes)],
             sha256=wheel.sha256,
             size_bytes=wheel.size_bytes,
             name=wheel.filename,

@@ -60,20 +60,20 @@ class BytecodeCompiler:
         self._workers = ThreadPoolExecutor(_WORKERS)
         self._control, theirs = socket.socketpair()
         with theirs:
-            self._process: subprocess.Popen[bytes] = subprocess.Popen(
-                self._command(),
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                env={"PYTHONHOME": str(self._home()), "PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"},
-            )
+            try:
+                self._process: subprocess.Popen[bytes] = subprocess.Popen(
+                    self._command(),
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.PIPE,
+                    env=self._environment(),
+                )
+            except OSError as error:
+                self._control.close()
+                raise self._failed(error.strerror or str(error)) from error
         greeting = self._control.recv(64, socket.MSG_WAITALL)
         if len(greeting) < 64:
-            reason = self._stop().strip().splitlines()[-1:] or ["no reason given"]
-            raise BuildError(
-                f"starting the base's {self._python} to compile bytecode: {reason[0]}",
-                hint="`compile_bytecode: false` in the spec builds without it",
-            )
+            raise self._failed(self._stop().strip().rpartition("\n")[2])
         self.cache_tag = greeting.decode().strip()
         return self
 
@@ -118,8 +118,8 @@ class BytecodeCompiler:
         return results
 
     def _pyc_path(self, path: str) -> str:
-        folder, _, name = path.rpartition("/")
-        return f"{folder}/__pycache__/{name.removesuffix('.py')}.{self.cache_tag}.pyc"
+        folder, slash, name = path.rpartition("/")
+        return f"{folder}{slash}__pycache__/{name.removesuffix('.py')}.{self.cache_tag}.pyc"
 
     def _answer(self, reader: BinaryIO, path: str) -> bytes | None:
         head = reader.read(4)
@@ -147,8 +147,15 @@ class BytecodeCompiler:
         loader_path = str(inside(self._root, loader))
         return [loader_path, "--library-path", libraries, str(python), *options, str(_SERVER)]
 
-    def _home(self) -> Path:
-        return inside(self._root, self._python).parent.parent
+    def _environment(self) -> dict[str, str]:
+        home = inside(self._root, self._python).parent.parent
+        return {"PYTHONHOME": str(home), "PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"}
+
+    def _failed(self, reason: str) -> BuildError:
+        return BuildError(
+            f"starting the base's {self._python} to compile bytecode: {reason}",
+            hint="`compile_bytecode: false` in the spec builds without it",
+        )
 
 
 def _batches(sources: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`imagekit build`: one line on stdout per image, `NAME@sha256:...`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from imagekit.cli.common import (
+    SPEC,
+    build_spec,
+    locked_option,
+    output_option,
+    print_json,
+    shown_progress,
+)
+from imagekit.spec.load import load_spec
+
+
+@click.command(epilog="Example: imagekit build spec.yaml --to oci:image")
+@click.argument("specs", metavar="SPEC...", nargs=-1, required=True, type=SPEC)
+@click.option(
+    "--to",
+    metavar="DEST",
+    multiple=True,
+    help="oci:DIR, oci-archive:FILE or docker-archive:FILE; repeatable. "
+    "Without it the image lands in the local store.",
+)
+@locked_option
+@output_option
+def command(specs: tuple[Path, ...], to: tuple[str, ...], locked: bool, output: str) -> None:
+    """Build an image from each SPEC, and print its reference with its digest.
+
+    A spec without a lock is resolved first, and the lock written beside it. A lock that no longer
+    belongs to its spec is an error: `imagekit lock` refreshes it.
+    """
+    if to and len(specs) > 1:
+        raise click.UsageError("--to takes one SPEC: several images would meet in one place")
+    for path in specs:
+        load_spec(path)  # a mistake in the last one is told before the first one is built
+    images = []
+    with shown_progress() as progress:
+        for path in specs:
+            built = build_spec(path, to=to, locked=locked, progress=progress)
+            image = f"{built.reference}@{built.digest}"
+            images.append({"spec": str(path), "image": image, "digest": built.digest})
+            if output == "text":
+                click.echo(image)
+    if output == "json":
+        print_json(images)

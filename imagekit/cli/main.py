@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The program `imagekit`: finds the verb, and turns errors into texts and exit codes.
+
+A verb is one module of this package with a `command`, and one line in `VERBS`. It is imported
+when it is used, so `imagekit --help` reads nothing but this file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Mapping, Sequence
+
+import click
+
+from imagekit.errors import ImagekitError, SpecError
+
+VERBS: Mapping[str, str] = {
+    "build": "Build an image from each spec.",
+    "lock": "Resolve specs and write their locks.",
+    "run": "Run a task in an image, and print its outputs as JSON.",
+    "inspect": "Show what an image is made of.",
+}
+
+_INTERRUPTED = 130
+
+
+class _Verbs(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            near = difflib.get_close_matches(cmd_name, VERBS, n=1)
+            ctx.fail(f"no verb {cmd_name!r}" + (f"; did you mean {near[0]}?" if near else ""))
+        command: click.Command = importlib.import_module(f"imagekit.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        import importlib.metadata  # noqa: PLC0415 - slow, and asked for by this option only
+
+        click.echo(f"imagekit {importlib.metadata.version('imagekit')}")
+        ctx.exit()
+
+
+@click.group(
+    cls=_Verbs,
+    subcommand_metavar="VERB ...",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Example: imagekit build examples/hello/spec.yaml",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version and leave.",
+)
+def program() -> None:
+    """Task images from a short spec.yaml."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; returns its exit code."""
+    try:
+        result = program.main(arguments, prog_name="imagekit", standalone_mode=False)
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        return _INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except ImagekitError as error:
+        _report(error)
+        return error.exit_code
+    return result if isinstance(result, int) else 0
+
+
+def _report(error: ImagekitError) -> None:
+    lines = error.message.splitlines() if isinstance(error, SpecError) else [error.message]
+    for line in lines:
+        click.echo(f"error: {line}", err=True)
+    if error.hint is not None:
+        click.echo(f"hint: {error.hint}", err=True)

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The native builder on a base of one file and wheels made here: no network, no interpreter."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from imagekit.builders import Built, build, runtime_pin
+from imagekit.builders.native import LOCK_ANNOTATION
+from imagekit.errors import BuildError
+from imagekit.layers.cache import LayerCache
+from imagekit.lock.model import Lock, LockedWheel, Target
+from imagekit.oci.assemble import Addition, Settings, assemble
+from imagekit.oci.descriptor import Platform
+from imagekit.oci.layout import write_layout
+from imagekit.oci.store import Store
+from imagekit.oci.validate import validate
+from imagekit.progress import Silent
+from imagekit.spec.model import ImageSpec
+from tests.fakes.wheels import make_wheel
+
+PLATFORM = Platform.of_this_machine()
+
+
+class Project:
+    """A folder with a spec, a base in an OCI layout, and wheels; caches of its own."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root = root
+        self.cache = root / "cache"
+        monkeypatch.setenv("XDG_CACHE_HOME", str(self.cache))
+        monkeypatch.setenv("XDG_DATA_HOME", str(root / "data"))
+        layer = LayerCache().make("base", lambda writer: writer.file("etc/base", b"base"))
+        base = assemble(None, [Addition(layer, "base")], Settings(), platform=PLATFORM)
+        write_layout(base, root / "base")
+        self.section = {"kind": "oci", "reference": "oci:base", "digest": base.digest, "passwd": ""}
+        (root / "src").mkdir()
+        (root / "src" / "task.py").write_text("x = 1")
+        self.spec = ImageSpec(name="thing", source_root="src", compile_bytecode=False)
+
+    def build(self, *packages: LockedWheel, to: tuple[str, ...] = ()) -> Built:
+        target = Target(str(PLATFORM), "3.11.2", "/usr/bin/python3", "2.36")
+        lock = Lock("sha256:0", target, self.section, packages, runtime_pin(), "0")
+        return build(self.spec, self.root / "spec.yaml", lock, to, Silent())
+
+    def wheel(self, name: str, version: str = "1.0", module: str = "") -> LockedWheel:
+        """A distribution with one package, of its own name unless `module` is another."""
+        folder = self.root / "index"
+        folder.mkdir(exist_ok=True)
+        content = f"name = {name!r}".encode()
+        files = {f"{module or name}/__init__.py": content}
+        made = make_wheel(folder, files, name=name, version=version)
+        size_bytes = made.path.stat().st_size
+        url = made.path.as_uri()
+        return LockedWheel(name, version, made.filename, made.sha256, size_bytes, url)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    return Project(tmp_path, monkeypatch)
+
+
+def files(built: Built) -> set[str]:
+    found: set[str] = set()
+    for layer in built.image.layers:
+        with layer.open() as stream, tarfile.open(fileobj=stream, mode="r:gz") as archive:
+            found |= {member.name for member in archive if not member.isdir()}
+    return found
+
+
+def test_an_image_holds_base_packages_runtime_and_source(project: Project) -> None:
+    """One build puts every part at its place, in a valid image that names its lock."""
+    built = project.build(project.wheel("alpha"))
+    found = files(built)
+    site = "opt/venv/lib/python3.11/site-packages"
+
+    validate(built.image)
+    assert {
+        "etc/base",
+        "etc/passwd",
+        "opt/venv/bin/python",
+        "opt/venv/bin/pyflyte-execute",
+        f"{site}/alpha/__init__.py",
+        f"{site}/entrypoint/__main__.py",
+        "root/task.py",
+    } <= found
+    assert LOCK_ANNOTATION in built.image.annotations
+    config = built.image.config.object("config")
+    assert config.text("User") == "1000:0"
+    assert config.text("WorkingDir") == "/root"
+    assert config.texts("Entrypoint")[0] == "/opt/venv/bin/python"
+
+
+def test_the_digest_does_not_depend_on_the_caches(project: Project) -> None:
+    """A second build from the cache and a third without one give the first one's digest."""
+    wheel = project.wheel("alpha")
+    first = project.build(wheel)
+    second = project.build(wheel)
+    shutil.rmtree(project.cache)
+    third = project.build(wheel)
+
+    assert first.digest == second.digest == third.digest
+    assert first.tag == third.tag
+
+
+def test_a_cached_layer_needs_no_wheel(project: Project) -> None:
+    """Nothing is fetched for layers that are there already."""
+    wheel = project.wheel("alpha")
+    first = project.build(wheel)
+    shutil.rmtree(project.cache / "imagekit" / "files")
+    shutil.rmtree(project.root / "index")
+
+    assert project.build(wheel).digest == first.digest
+
+
+def test_one_changed_wheel_changes_its_own_layer(project: Project) -> None:
+    """All other layers keep their digests, the base and the source among them."""
+    alpha = project.wheel("alpha")
+    old = project.build(alpha, project.wheel("beta", version="1.0"))
+    new = project.build(alpha, project.wheel("beta", version="1.1"))
+    before = {layer.digest for layer in old.image.layers}
+    after = {layer.digest for layer in new.image.layers}
+
+    assert len(before - after) == 1
+    assert len(after - before) == 1
+    assert old.tag != new.tag
+
+
+def test_wheels_that_contradict_each_other_are_refused(project: Project) -> None:
+    """The build fails before it writes an image, also when both layers are in the cache."""
+    alpha = project.wheel("alpha")
+    rival = project.wheel("rival", module="alpha")
+    project.build(alpha)
+    project.build(rival)
+
+    for _ in range(2):
+        with pytest.raises(BuildError, match=r"alpha.*rival.*both write"):
+            project.build(alpha, rival)
+
+
+def test_a_base_that_changed_since_the_lock_is_refused(project: Project) -> None:
+    """A layout folder that holds another image than the locked one is not built on."""
+    project.section = {**project.section, "digest": "sha256:" + "0" * 64}
+
+    with pytest.raises(BuildError, match="the lock says"):
+        project.build()
+
+
+def test_without_destination_the_image_is_in_the_store(project: Project) -> None:
+    """`imagekit run` and `inspect` find it there by name and by digest."""
+    built = project.build()
+
+    assert Store().find(f"thing:{built.tag}").digest == built.digest
+    assert Store().find(f"thing@{built.digest}").digest == built.digest
+
+
+def test_destinations_all_get_the_same_image(project: Project) -> None:
+    """Folder and archives hold the digest that the build prints."""
+    places = (f"oci:{project.root}/layout", f"oci-archive:{project.root}/image.tar")
+    built = project.build(to=places)
+    with tarfile.open(project.root / "image.tar") as archive:
+        index = archive.extractfile("index.json")
+        assert index is not None
+        assert built.digest.encode() in index.read()
+
+    assert built.digest in (project.root / "layout" / "index.json").read_text()
+
+
+@pytest.mark.parametrize("mode", ["all", "no_copy"])
+def test_source_copy_mode_decides_whether_source_is_copied(project: Project, mode: str) -> None:
+    """`no_copy` leaves the source out, and then a change of it changes no image."""
+    project.spec = ImageSpec(
+        name="thing", source_root="src", source_copy_mode=mode, compile_bytecode=False
+    )
+    before = project.build()
+    (project.root / "src" / "task.py").write_text("x = 2")
+    after = project.build()
+
+    assert ("root/task.py" in files(before)) == (mode == "all")
+    assert (before.digest != after.digest) == (mode == "all")
+
+
+def test_copied_files_keep_their_relative_paths(project: Project) -> None:
+    """`copy` puts files below the workdir, and needs no source_root."""
+    (project.root / "data").mkdir()
+    (project.root / "data" / "a.csv").write_text("1")
+    project.spec = ImageSpec(
+        name="thing", copy=["data/a.csv"], workdir="/work", compile_bytecode=False
+    )
+
+    assert "work/data/a.csv" in files(project.build())
+
+
+def test_a_copied_file_that_is_missing_is_named(project: Project) -> None:
+    """The message says which path of the spec does not exist."""
+    project.spec = ImageSpec(name="thing", copy=["nothing"], compile_bytecode=False)
+
+    with pytest.raises(BuildError, match="nothing does not exist"):
+        project.build()
+
+
+def test_docker_archives_are_named_after_the_image(project: Project) -> None:
+    """`docker load` shows the repository and tag of the build."""
+    built = project.build(to=(f"docker-archive:{project.root}/image.tar",))
+    with tarfile.open(project.root / "image.tar") as archive:
+        manifest = archive.extractfile("manifest.json")
+        assert manifest is not None
+        assert f"thing:{built.tag}".encode() in io.BytesIO(manifest.read()).getvalue()
