@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Debian releases that can be a base: data in `imagekit/bases`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from imagekit.errors import LockError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ARCHITECTURES: Mapping[str, str] = {"linux/amd64": "amd64", "linux/arm64": "arm64"}
+"""Debian's name of each platform that a base is made for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One release: its Python (major.minor), the packages to install, its armoured keys."""
+
+    name: str
+    python: str
+    packages: tuple[str, ...]
+    keys: tuple[bytes, ...]
+
+    @property
+    def security_suite(self) -> str:
+        return f"{self.name}-security"
+
+    @property
+    def suites(self) -> tuple[str, ...]:
+        """Where its packages are looked for."""
+        return (self.name, f"{self.name}-updates", self.security_suite)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What of the packages goes into an image, whatever the release."""
+
+    omitted: frozenset[str]
+    alternatives: Mapping[str, str]
+    dropped: tuple[str, ...]
+    kept: str
+
+
+def release_for(python_version: str) -> Release:
+    """The release whose own Python is `python_version` (only major.minor count).
+
+    Raises:
+        LockError: no release has it; the hint names the way out.
+    """
+    wanted = ".".join(python_version.split(".")[:2])
+    table = _data()["releases"]
+    for name, entry in table.items():
+        if entry["python"] == wanted:
+            return _release(name, entry)
+    known = ", ".join(f"{entry['python']} ({name})" for name, entry in table.items())
+    raise LockError(
+        f"base_image debian has no Python {python_version}; it has {known}",
+        hint="name an image with that Python as base_image: a registry's reference or an OCI "
+        "layout, such as `oci:DIRECTORY`",
+    )
+
+
+@cache
+def content() -> Content:
+    data = _data()
+    return Content(
+        frozenset(data["packages"]["omitted"]),
+        data["packages"]["alternatives"],
+        tuple(data["files"]["dropped"]),
+        data["files"]["kept"],
+    )
+
+
+def architecture_for(platform: str) -> str:
+    """Debian's architecture for an OCI platform such as `linux/amd64`."""
+    if platform not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise LockError(
+            f"base_image debian is not made for {platform}", hint=f"it is made for {known}"
+        )
+    return ARCHITECTURES[platform]
+
+
+def _release(name: str, entry: Mapping[str, Any]) -> Release:
+    keys = resources.files("imagekit.bases") / "keys"
+    packages = sorted({*_data()["packages"]["default"], *entry["packages"]})
+    return Release(
+        name,
+        entry["python"],
+        tuple(packages),
+        tuple((keys / f"{key}.asc").read_bytes() for key in entry["keys"]),
+    )
+
+
+@cache
+def _data() -> dict[str, Any]:
+    return tomllib.loads((resources.files("imagekit.bases") / "debian.toml").read_text("utf-8"))

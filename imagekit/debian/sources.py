@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which mirrors are asked: what the caller names, else the environment, else the machine's apt.
+
+No host is built in. A machine's apt sources may name another release than the wanted one: a
+mirror carries all releases, so its URI serves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from imagekit.debian.control import Stanza, stanzas
+from imagekit.errors import FetchError, IntegrityError
+
+MIRROR_VARIABLE = "IMAGEKIT_DEBIAN_MIRROR"
+SECURITY_MIRROR_VARIABLE = "IMAGEKIT_DEBIAN_SECURITY_MIRROR"
+EXPIRY_VARIABLE = "IMAGEKIT_DEBIAN_CHECK_VALID_UNTIL"
+
+_APT = Path("/etc/apt")
+_SUITE = re.compile(
+    r"(?:buster|bullseye|bookworm|trixie|forky|duke|sid|(?:old)*stable|testing|unstable)"
+    r"(-security|/updates)?(?:-updates|-backports|-proposed-updates)?"
+)
+_ONE_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<rest>.+)")
+_NO = frozenset({"no", "false", "0", "off", "disable"})
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrors:
+    """URIs to ask in order, for the release with its updates, and for its security updates.
+
+    `check_valid_until`: whether a Release file past its Valid-Until is refused.
+    """
+
+    main: tuple[str, ...]
+    security: tuple[str, ...]
+    check_valid_until: bool = True
+
+    @property
+    def every(self) -> tuple[str, ...]:
+        """All URIs, each once; a package may have moved from one to the other."""
+        return tuple(dict.fromkeys((*self.main, *self.security)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    uri: str
+    security: bool
+    check_valid_until: bool
+
+
+def find_mirrors(
+    environ: Mapping[str, str],
+    *,
+    mirror: str | None = None,
+    security_mirror: str | None = None,
+    apt_directory: Path = _APT,
+) -> Mirrors:
+    """The mirrors to use; each of the two is looked for on its own.
+
+    Raises:
+        FetchError: none is known; the hint says how to name one.
+    """
+    main = mirror or environ.get(MIRROR_VARIABLE)
+    security = security_mirror or environ.get(SECURITY_MIRROR_VARIABLE)
+    known = () if main and security else tuple(_apt_sources(apt_directory))
+    named = environ.get(EXPIRY_VARIABLE, "").lower()
+    check = named not in _NO if named else all(source.check_valid_until for source in known)
+    return Mirrors(
+        _chosen(main, [source.uri for source in known if not source.security], MIRROR_VARIABLE),
+        _chosen(
+            security, [source.uri for source in known if source.security], SECURITY_MIRROR_VARIABLE
+        ),
+        check,
+    )
+
+
+def _chosen(named: str | None, found: Sequence[str], variable: str) -> tuple[str, ...]:
+    uris = [named] if named else found
+    if not uris:
+        what = "security updates" if variable == SECURITY_MIRROR_VARIABLE else "packages"
+        raise FetchError(
+            f"no mirror of Debian's {what} is known",
+            hint=f"set {variable} to the URI that an apt source would name, the folder above "
+            "`dists`; the apt sources of this machine name none",
+        )
+    return tuple(dict.fromkeys(_checked(uri) for uri in uris))
+
+
+def _checked(uri: str) -> str:
+    if urlsplit(uri).scheme not in ("http", "https", "file"):
+        raise FetchError(f"not a mirror's URI: {uri[:100]!r}", hint="http, https or file")
+    return uri.rstrip("/")
+
+
+def _apt_sources(directory: Path) -> Iterator[_Source]:
+    """Debian's entries among the machine's apt sources; others are left out."""
+    expires = _apt_checks_expiry(directory)
+    for path in (directory / "sources.list", *sorted((directory / "sources.list.d").glob("*"))):
+        text = _read(path)
+        if path.suffix == ".list":
+            entries = _one_line(text)
+        elif path.suffix == ".sources":
+            entries = _deb822(text)
+        else:
+            continue
+        for entry in entries:
+            yield from _debian(entry, expires)
+
+
+def _one_line(text: str) -> Iterator[Stanza]:
+    """sources.list(5), one-line style, as stanzas of the other style."""
+    for line in text.splitlines():
+        matched = _ONE_LINE.fullmatch(line.partition("#")[0].strip())
+        if matched is None:
+            continue
+        suite, *components = matched["rest"].split()
+        options = dict(
+            option.split("=", 1) for option in (matched["options"] or "").split() if "=" in option
+        )
+        yield {
+            "Types": "deb",
+            "URIs": matched["uri"],
+            "Suites": suite,
+            "Components": " ".join(components),
+            "Check-Valid-Until": options.get("check-valid-until", ""),
+        }
+
+
+def _deb822(text: str) -> Iterator[Stanza]:
+    try:
+        yield from stanzas(text)
+    except IntegrityError:
+        return  # apt itself would refuse the file; there is nothing to learn from it
+
+
+def _debian(entry: Stanza, expires: bool) -> Iterator[_Source]:
+    disabled = entry.get("Enabled", "yes").lower() in _NO
+    binary = "deb" in entry.get("Types", "").split()
+    if disabled or not binary or "main" not in entry.get("Components", "").split():
+        return
+    check = entry.get("Check-Valid-Until", "").lower()
+    for suite in entry.get("Suites", "").split():
+        matched = _SUITE.fullmatch(suite)
+        if matched is None:
+            continue
+        for uri in entry.get("URIs", "").split():
+            for plain in _plain(uri):
+                yield _Source(plain, bool(matched[1]), check not in _NO if check else expires)
+
+
+def _plain(uri: str) -> Iterator[str]:
+    """`uri`, or those in the file that a `mirror+file:` names (apt-transport-mirror(1))."""
+    parts = urlsplit(uri)
+    if parts.scheme == "mirror+file":
+        for line in _read(Path(parts.path)).splitlines():
+            fields = line.partition("#")[0].split()
+            yield from (field for field in fields[:1] if urlsplit(field).scheme != "mirror+file")
+    elif parts.scheme in ("http", "https", "file"):
+        yield uri
+
+
+def _apt_checks_expiry(directory: Path) -> bool:
+    """False where apt itself was told `Acquire::Check-Valid-Until "false"`."""
+    paths = (directory / "apt.conf", *sorted((directory / "apt.conf.d").glob("*")))
+    setting = re.compile(r'^[^#/\n]*Check-Valid-Until\s+"?(\w+)"?\s*;', re.MULTILINE)
+    values = [value.lower() for path in paths for value in setting.findall(_read(path))]
+    return not values or values[-1] not in _NO
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "replace") if path.is_file() else ""
+    except PermissionError:
+        return ""  # such files hold credentials, and are not meant for this user
