@@ -59,4 +59,5 @@ def main() -> None:
         os.close(descriptors[0])
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -85,8 +85,8 @@ def by_uv(wheels: Sequence[LockedWheel], tmp_path_factory: pytest.TempPathFactor
     (folder / "requirements.txt").write_text("\n".join(lines))
     venv = folder / "venv"
     subprocess.run([UV, "venv", "-q", "--python", sys.executable, venv], check=True)
-    command = [UV, "pip", "install", "-q", "--no-deps", "--require-hashes", "--python", venv]
-    subprocess.run([*command, "-r", folder / "requirements.txt"], check=True)
+    command = [UV, "pip", "install", "-q", "--no-deps", "--require-hashes", "--python", str(venv)]
+    subprocess.run([*command, "-r", str(folder / "requirements.txt")], check=True)
     return venv
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """imagekit run examples/hello/spec.yaml hello:greet name=world"""
 
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fit a random forest to the iris data: hyperparameters in, metrics and the model's file out."""
 
 from dataclasses import dataclass
