@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where images go and come from, written as containers-transports(5) writes it."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from imagekit.errors import BuildError
+from imagekit.oci.archive import read_oci_archive, write_docker_archive, write_oci_archive
+from imagekit.oci.descriptor import Platform
+from imagekit.oci.image import Image
+from imagekit.oci.layout import read_layout, write_layout
+from imagekit.oci.reference import Reference
+
+Transport = Literal["oci", "oci-archive", "docker-archive"]
+
+_TRANSPORTS: Mapping[str, Transport] = {
+    "oci": "oci",
+    "oci-archive": "oci-archive",
+    "docker-archive": "docker-archive",
+}
+_LATER = ("docker", "docker-daemon")
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """`path` is a folder for `oci`, else a file; `reference` is the image's name in there."""
+
+    transport: Transport
+    path: Path
+    reference: str | None = None
+
+    def __str__(self) -> str:
+        return ":".join(filter(None, (self.transport, str(self.path), self.reference)))
+
+    @classmethod
+    def parse(cls, text: str, folder: Path = Path()) -> Destination:
+        """Read `oci:DIR[:REF]`, `oci-archive:FILE[:REF]` or `docker-archive:FILE[:NAME:TAG]`.
+
+        Args:
+            text: a path in it can hold no colon, as everywhere with these names.
+            folder: what a relative path starts from.
+        """
+        transport, colon, rest = text.partition(":")
+        if transport in _LATER and colon:
+            raise BuildError(
+                f"{text}: {transport}: needs the registry and engine support, which is not "
+                "there yet",
+                hint="write oci:DIR, oci-archive:FILE or docker-archive:FILE",
+            )
+        path, _, reference = rest.partition(":")
+        if transport not in _TRANSPORTS or not path:
+            raise BuildError(
+                f"not a place for an image: {text!r}",
+                hint="oci:DIR[:REF], oci-archive:FILE[:REF] or docker-archive:FILE[:NAME:TAG]",
+            )
+        if transport == "docker-archive" and reference:
+            reference = Reference.parse(reference).tagged
+        return cls(_TRANSPORTS[transport], folder / path, reference or None)
+
+
+def write_image(image: Image, destination: Destination) -> None:
+    """Write `image` there, whole or not at all.
+
+    Raises:
+        BuildError: it can't be written.
+        IntegrityError: a layer is not what it was.
+    """
+    try:
+        _WRITERS[destination.transport](image, destination.path, destination.reference)
+    except OSError as error:
+        hint = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else None
+        raise BuildError(f"writing {destination}: {error.strerror or error}", hint=hint) from error
+
+
+def read_image(source: Destination, platform: Platform | None = None) -> Image:
+    """The image that `source` names, or its only one; of several platforms, `platform`'s.
+
+    Raises:
+        BuildError: there is no such image.
+        IntegrityError: it is not what it says it is.
+    """
+    try:
+        match source.transport:
+            case "oci":
+                return read_layout(source.path, source.reference, platform)
+            case "oci-archive":
+                return read_oci_archive(source.path, source.reference, platform)
+            case "docker-archive":
+                raise BuildError(
+                    f"{source}: is only written, never read",
+                    hint="`skopeo copy` makes an oci-archive of it",
+                )
+    except OSError as error:
+        raise BuildError(f"reading {source}: {error.strerror or error}") from error
+
+
+def _write_docker_archive(image: Image, path: Path, reference: str | None) -> None:
+    write_docker_archive(image, path, () if reference is None else (reference,))
+
+
+_WRITERS: Mapping[Transport, Callable[[Image, Path, str | None], None]] = {
+    "oci": write_layout,
+    "oci-archive": write_oci_archive,
+    "docker-archive": _write_docker_archive,
+}

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The local store: an OCI layout where builds land that were sent nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagekit.errors import BuildError
+from imagekit.oci.descriptor import REFERENCE_NAME, Descriptor, Platform
+from imagekit.oci.image import Image
+from imagekit.oci.layout import LAYOUT_FILE, LayoutBlobs, read_index, write_layout
+from imagekit.oci.reference import Reference
+from imagekit.oci.selection import read_image
+from imagekit.paths import data_directory
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    name: str
+    digest: str
+    platform: Platform | None
+
+
+class Store:
+    """Safe for several processes; an image stays as it was found while others are added."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self._directory = data_directory() / "store" if directory is None else directory
+
+    def add(self, image: Image, reference: str) -> str:
+        """Keep `image` under `NAME[:TAG]`; returns `NAME:TAG@DIGEST`, by which `find` has it."""
+        name = Reference.parse(reference).tagged
+        write_layout(image, self._directory, name)
+        return f"{name}@{image.digest}"
+
+    def find(self, reference: str) -> Image:
+        """The image of that name, or with that digest.
+
+        Raises:
+            BuildError: there is none.
+            IntegrityError: its documents or the sizes of its layers are not what was stored.
+        """
+        wanted = Reference.parse(reference)
+        for descriptor in self._descriptors():
+            if _fits(descriptor, wanted):
+                return read_image(LayoutBlobs(self._directory), descriptor)
+        names = [stored.name for stored in self.list()]
+        raise BuildError(
+            f"no image {reference!r} in the local store",
+            hint=f"it has: {', '.join(names[:20])}" if names else "`imagekit build` puts one there",
+        )
+
+    def list(self) -> Sequence[StoredImage]:
+        """Every name that is kept, sorted."""
+        return sorted(
+            (
+                StoredImage(_name(descriptor), descriptor.digest, descriptor.platform)
+                for descriptor in self._descriptors()
+            ),
+            key=lambda stored: stored.name,
+        )
+
+    def _descriptors(self) -> Sequence[Descriptor]:
+        if not (self._directory / LAYOUT_FILE).exists():
+            return []
+        index = read_index(self._directory)
+        return [Descriptor.from_document(item) for item in index.objects("manifests")]
+
+
+def _fits(descriptor: Descriptor, wanted: Reference) -> bool:
+    if wanted.digest and wanted.digest != descriptor.digest:
+        return False
+    if not wanted.name:
+        return True
+    if not wanted.tag:
+        return _name(descriptor).rpartition(":")[0] == wanted.name
+    return _name(descriptor) == wanted.tagged
+
+
+def _name(descriptor: Descriptor) -> str:
+    return descriptor.annotations.get(REFERENCE_NAME, "")
