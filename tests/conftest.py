@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Services that tests need: a missing one skips them, unless REQUIRE_REAL says it must be there.
+
+REQUIRE_REAL is a list of markers such as `docker,skopeo`, or `all`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from imagekit.engines.container import Docker, Podman
+from imagekit.engines.namespaces import Namespaces
+
+
+def _program(name: str) -> Callable[[], str | None]:
+    return lambda: None if shutil.which(name) else f"no program {name!r} on PATH"
+
+
+def _root() -> str | None:
+    return None if os.geteuid() == 0 else "not root"
+
+
+def _network() -> str | None:
+    """The usual client is asked for a tiny package, through whatever indexes it is set to."""
+    command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--no-cache", "-"]
+    answer = subprocess.run(
+        command, input="iniconfig", capture_output=True, text=True, check=False, timeout=60
+    )
+    return None if answer.returncode == 0 else f"no package index: {answer.stderr[-200:]}"
+
+
+SERVICES: Mapping[str, Callable[[], str | None]] = {
+    "docker": Docker(os.environ).probe,
+    "podman": Podman(os.environ).probe,
+    "skopeo": _program("skopeo"),
+    "umoci": _program("umoci"),
+    "userns": Namespaces(os.environ).probe,
+    "root": _root,
+    "network": _network,
+}
+"""What each marker needs: None when it is there, else what is missing. Asked once, when used."""
+
+_answers: dict[str, str | None] = {}
+
+
+def missing(marker: str) -> str | None:
+    if marker not in _answers:
+        _answers[marker] = SERVICES[marker]()
+    return _answers[marker]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    required = os.environ.get("REQUIRE_REAL", "").split(",")
+    for marker in SERVICES:
+        if item.get_closest_marker(marker) is None:
+            continue
+        reason = missing(marker)
+        if reason is not None and (marker in required or "all" in required):
+            pytest.fail(f"REQUIRE_REAL has {marker}: {reason}", pytrace=False)
+        if reason is not None:
+            pytest.skip(f"{marker}: {reason}")
