@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Telling that a run failed: standard error, error.pb, the termination log, and the exit code."""
+
+from __future__ import annotations
+
+import os
+from time import time
+
+from . import document, records
+from .contract import DEFAULT_TERMINATION_LOG
+from .errors import EXIT_CODES, EntrypointError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .contract import Command
+
+
+def publish(failure: document.Failure, command: Command, environ: Mapping[str, str]) -> int:
+    """Tell everyone who may be listening; return the exit code."""
+    write_all(2, document.for_people(failure).encode())
+    prefix = command.options.get("output-prefix")
+    written = False
+    if prefix is not None:
+        try:
+            records.fail(prefix, document.encoded(failure, time()))
+            written = True
+        except EntrypointError as error:
+            write_all(2, f"imagekit: {error}\n".encode("utf-8", "backslashreplace"))
+    write_termination_message(command, document.termination_message(failure))
+    fails = environ.get("FLYTE_FAIL_ON_ERROR", "").lower() in ("1", "t", "true")
+    if command.flyte and written and not fails and failure.outcome != "interrupted":
+        return EXIT_CODES["ok"]
+    return failure.exit_code
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+    except OSError:
+        return
+
+
+def write_termination_message(command: Command, message: bytes) -> None:
+    path = command.options.get("termination-log") or DEFAULT_TERMINATION_LOG
+    if not os.path.isfile(path):
+        return
+    try:
+        with open(path, "wb") as file:
+            file.write(message)
+    except OSError as error:
+        write_all(2, f"imagekit: writing {path}: {error}\n".encode())

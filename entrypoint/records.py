@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run leaves under its output prefix: outputs, or an error document, never both.
+
+outputs.pb is the commit record: it is written last, when all that it names is complete.
+"""
+
+from __future__ import annotations
+
+from .errors import OutputsError
+from .storage import join, storage_for
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .wire.protobuf import Message
+
+OUTPUTS = "outputs.pb"
+OUTPUTS_JSON = "outputs.json"
+ERROR = "error.pb"
+ALL = (OUTPUTS, OUTPUTS_JSON, ERROR)
+
+
+def clear(prefix: str) -> None:
+    """Remove the records of an earlier attempt."""
+    try:
+        storage_for(prefix).clear(prefix, ALL)
+    except OSError as error:
+        raise OutputsError(f"removing old results from {prefix}: {error}") from error
+
+
+def commit(prefix: str, outputs: bytes, json: bytes | None) -> None:
+    try:
+        storage = storage_for(prefix)
+        if json is not None:
+            storage.store(json, join(prefix, OUTPUTS_JSON))
+        storage.store(outputs, join(prefix, OUTPUTS))
+    except OSError as error:
+        raise OutputsError(f"writing outputs to {prefix}: {error}") from error
+
+
+def fail(prefix: str, document: bytes) -> None:
+    clear(prefix)
+    try:
+        storage_for(prefix).store(document, join(prefix, ERROR))
+    except OSError as error:
+        raise OutputsError(f"writing the error document to {prefix}: {error}") from error
+
+
+def json_line(outputs: Message) -> bytes:
+    """The outputs as one line of JSON for people and programs."""
+    from json import dumps
+
+    from .wire.plain import plain_map
+
+    return (dumps(plain_map(outputs), ensure_ascii=False, allow_nan=False) + "\n").encode()

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What task code and build scripts import: `from imagekit import task, ImageSpec, File`.
+
+Every task start that imports this pays for it, so names are found when they are first used, and
+this module itself needs the interpreter's own modules only.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from entrypoint.errors import RecoverableError as RecoverableError
+    from entrypoint.types.files import Directory as Directory
+    from entrypoint.types.files import File as File
+    from imagekit.spec.model import ImageSpec as ImageSpec
+    from imagekit.tasks.task import task as task
+
+# Public name -> module:attribute. A module that begins with a dot is the runtime's.
+_NAMES = {
+    "Directory": ".types.files:Directory",
+    "File": ".types.files:File",
+    "ImageSpec": "imagekit.spec.model:ImageSpec",
+    "RecoverableError": ".errors:RecoverableError",
+    "task": "imagekit.tasks.task:task",
+}
+__all__ = ["Directory", "File", "ImageSpec", "RecoverableError", "task"]
+
+_RUNTIME = "_imagekit_entrypoint"
+
+
+if not TYPE_CHECKING:  # else a misspelt name would be any name
+
+    def __getattr__(name: str) -> object:
+        if name not in _NAMES:
+            raise AttributeError(f"module 'imagekit' has no attribute {name!r}")
+        module, _, attribute = _NAMES[name].partition(":")
+        if module.startswith("."):
+            module = _runtime() + module
+        found: object = getattr(__import__(module, fromlist=[attribute]), attribute)
+        globals()[name] = found
+        return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _runtime() -> str:
+    """The package name under which the runtime is loaded in this process.
+
+    Under an image's ENTRYPOINT it runs already, and its very classes are handed out. Elsewhere it
+    is entered by its path beside this package: `import entrypoint` might find a user's module.
+    """
+    if _RUNTIME not in sys.modules:
+        package = type(sys)(_RUNTIME)
+        beside = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        package.__path__ = [os.path.join(beside, "entrypoint")]
+        sys.modules[_RUNTIME] = package
+    return _RUNTIME
