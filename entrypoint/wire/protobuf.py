@@ -160,15 +160,16 @@ def _read_number(field: Field, data: bytes, position: int, end: int) -> tuple[An
 
 
 def _read_tag(data: bytes, position: int, end: int) -> tuple[int, int]:
-    tag, position = _read_varint(data, position, end)
+    tag, position = _read_varint(data, position, end, 5)
     if tag >> 32 or tag < 8:
         raise WireError("invalid field number")
     return tag, position
 
 
-def _read_varint(data: bytes, position: int, end: int) -> tuple[int, int]:
-    value = shift = 0
-    while shift < 70:
+def _read_varint(data: bytes, position: int, end: int, size: int = 10) -> tuple[int, int]:
+    """A number of at most `size` bytes; bits beyond the 64th are dropped, as protobuf does."""
+    value = 0
+    for shift in range(0, 7 * size, 7):
         if position >= end:
             raise WireError("message ends inside a number")
         byte = data[position]
@@ -176,13 +177,12 @@ def _read_varint(data: bytes, position: int, end: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value & 0xFFFFFFFFFFFFFFFF, position
-        shift += 7
-    raise WireError("number is longer than 64 bits")
+    raise WireError(f"a number is longer than {size} bytes")
 
 
 def _read_span(data: bytes, position: int, end: int) -> tuple[int, int]:
     """Where a delimited value starts and ends."""
-    length, start = _read_varint(data, position, end)
+    length, start = _read_varint(data, position, end, 5)
     if length > end - start:
         raise WireError(f"message ends inside a value of {length} bytes")
     return start, start + length

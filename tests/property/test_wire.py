@@ -10,7 +10,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from entrypoint.wire import msgpack
@@ -115,7 +115,7 @@ def test_the_table_is_flyteidls_own() -> None:
         assert ours == theirs, name
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(any_message)
 def test_bytes_are_flyteidls_and_read_back(case: Any) -> None:
     """encode gives what flyteidl gives for the same message; decode gives the message again."""
@@ -147,7 +147,7 @@ def _inner(field: Any, value: Any) -> Any:
     return _sorted_maps(field.kind, value) if field.is_message else value
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(any_message, st.randoms(use_true_random=False))
 def test_flyteidls_bytes_with_unknown_fields_survive(case: Any, chance: random.Random) -> None:
     """A field that the table does not know is kept and written again, at any place."""
@@ -158,7 +158,7 @@ def test_flyteidls_bytes_with_unknown_fields_survive(case: Any, chance: random.R
     assert encode(name, decoded) == data
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from(["LiteralMap", "Literal", "ErrorDocument", "LiteralType"]),
     st.binary(max_size=60),
@@ -176,7 +176,7 @@ def _accepted(name: str, data: Any) -> Any:
     return True
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(any_message, st.data())
 def test_damaged_messages_are_judged_as_flyteidl_judges_them(case: Any, data: Any) -> None:
     """One byte changed, or the end cut off: both accept, or both refuse."""
@@ -218,6 +218,25 @@ def _ours(name: str, data: Any) -> Any:
     return True
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        "08ffffffffffffffffff7f",  # bits beyond the 64th
+        "08ffffffffffffffffffff01",  # eleven bytes
+        "888080800001",  # a tag of five bytes
+        "88808080800001",  # of six
+        "888080801001",  # of more than 32 bits
+        "a206818080800000",  # a length of five bytes
+        "a20681808080800000",  # of six
+        "0001",  # field number 0
+        "0f",  # wire type 7
+    ],
+)
+def test_numbers_that_are_too_long_are_judged_as_flyteidl_judges_them(data: str) -> None:
+    """Over-long forms that protobuf takes are taken, the others refused."""
+    assert _ours("Timestamp", bytes.fromhex(data)) == _accepted("Timestamp", bytes.fromhex(data))
+
+
 def _varint(number: int) -> Any:
     encoded = bytearray()
     while number > 127:
@@ -241,14 +260,14 @@ packable = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(packable)
 def test_msgpack_reads_back_what_it_wrote(value: Any) -> None:
     """A round trip changes nothing."""
     assert msgpack.decode(msgpack.encode(value)) == value
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_msgpack_value_or_a_wire_error(data: Any) -> None:
     """Decoding never raises anything else."""
