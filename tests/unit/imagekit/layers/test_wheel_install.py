@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -151,3 +153,34 @@ def test_a_file_of_one_wheel_can_not_be_a_folder_of_another(tmp_path: Path) -> N
 
     with pytest.raises(BuildError, match="a file in one, a folder in another"):
         refuse_conflicts([first, second], VENV)
+
+
+def test_a_large_file_is_never_held_whole(tmp_path: Path) -> None:
+    """A wheel of 200 MB becomes a layer within a tenth of that memory more than at the start."""
+    make_wheel(tmp_path, {"thing/big.bin": bytes(200 << 20)})
+    program = (
+        "import pathlib, re, sys\n"
+        "from imagekit.layers.venv import Venv\n"
+        "from imagekit.layers.wheel_layer import WheelFile, write_wheels\n"
+        "from imagekit.layers.writer import LayerWriter\n"
+        "def peak():\n"
+        "    status = open('/proc/self/status').read()\n"
+        "    return int(re.search(r'VmHWM:\\s+(\\d+)', status)[1])\n"
+        "path = next(pathlib.Path(sys.argv[1]).glob('*.whl'))\n"
+        "before = peak()\n"
+        "with open(sys.argv[1] + '/layer', 'wb') as sink:\n"
+        "    writer = LayerWriter(sink)\n"
+        "    wheels = [WheelFile(path, path.name, '')]\n"
+        "    write_wheels(writer, wheels, Venv('/usr/bin/python3', '3.11.2'), None)\n"
+        "    writer.finish()\n"
+        "print(peak() - before)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)],
+        cwd=Path(__file__).parents[4],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert int(done.stdout) < 20_000
