@@ -50,6 +50,8 @@ stop() {
             sleep 0.2
         done
     fi
+    # The engine leaves the mount of its own network namespace behind.
+    umount "$directory"/exec/netns/* 2>/dev/null || true
     rm -rf "$directory/data" "$directory/exec" "$socket"
 }
 
