@@ -10,16 +10,17 @@ from __future__ import annotations
 import stat
 import struct
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import final
 
+from isal import isal_zlib
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from imagekit.errors import IntegrityError
+from imagekit.layers.writer import INFLATE_ERROR
 
 _CHUNK_BYTES = 1 << 18
 _METADATA_BYTES = 64 << 20
@@ -106,14 +107,14 @@ class WheelArchive:
             )
         data = b"".join(self.raw(member))
         if member.deflated:
-            inflater = zlib.decompressobj(-15)
+            inflater = isal_zlib.decompressobj(-15)
             try:
                 data = inflater.decompress(data, member.size_bytes + 1)
-            except zlib.error as error:
+            except INFLATE_ERROR as error:
                 raise IntegrityError(f"{self.filename}: {member.name}: {error}") from error
             if not inflater.eof or inflater.unused_data:
                 data = b""
-        if len(data) != member.size_bytes or zlib.crc32(data) != member.crc32:
+        if len(data) != member.size_bytes or isal_zlib.crc32(data) != member.crc32:
             raise IntegrityError(f"{self.filename}: {member.name}: not what the zip announces")
         return data
 

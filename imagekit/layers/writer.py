@@ -25,7 +25,7 @@ COMPRESSOR = "libdeflate-python-0.9.0-level-1"
 _LEVEL = 1
 _MEMBER_BYTES = 1 << 20
 # The package's stub calls its exception class an instance.
-_InflateError = cast("type[Exception]", isal_zlib.error)
+INFLATE_ERROR = cast("type[Exception]", isal_zlib.error)
 _GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
 
 
@@ -176,7 +176,7 @@ class _Inflated:
             due = min(_MEMBER_BYTES, self._size_bytes - self._count + 1)
             try:
                 piece = self._inflater.decompress(compressed, due)
-            except _InflateError as error:
+            except INFLATE_ERROR as error:
                 raise IntegrityError(f"{self._path}: not a deflate stream: {error}") from error
             compressed = self._inflater.unconsumed_tail
             self._count += len(piece)
