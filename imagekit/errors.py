@@ -7,7 +7,8 @@
     ├── FetchError             5   something could not be downloaded
     ├── IntegrityError         6   bytes are not what was promised, or are hostile
     ├── BuildError             7   an image can't be built or written
-    └── EngineError            8   nothing here can run the image
+    ├── EngineError            8   nothing here can run the image
+    └── RegistryError          9   a registry refuses, or can't be asked
 
 Exit code 2 is a wrong command line (click's own).
 """
@@ -74,3 +75,16 @@ class BuildError(ImagekitError):
 
 class EngineError(ImagekitError):
     exit_code = 8
+
+
+class RegistryError(ImagekitError):
+    """A registry can't be reached, or has refused; `status` and `code` are its own words."""
+
+    exit_code = 9
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, status: int | None = None, code: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.code = code

@@ -38,6 +38,7 @@ def _network() -> str | None:
 SERVICES: Mapping[str, Callable[[], str | None]] = {
     "docker": Docker(os.environ).probe,
     "podman": Podman(os.environ).probe,
+    "registry": _program("docker-registry"),
     "skopeo": _program("skopeo"),
     "umoci": _program("umoci"),
     "userns": Namespaces(os.environ).probe,

@@ -4,19 +4,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from imagekit.builders.base import open_base
 from imagekit.builders.native import build_image
 from imagekit.builders.runtime import runtime_pin
+from imagekit.builders.targets import deliver, parse_target
+from imagekit.errors import BuildError
 from imagekit.lock.file import lock_path
 from imagekit.lock.model import Lock
-from imagekit.oci.destinations import Destination, write_image
 from imagekit.oci.image import Image
 from imagekit.oci.store import Store
 from imagekit.plan.planner import make_plan
 from imagekit.progress import Progress
+from imagekit.registry.client import RegistryClient
+from imagekit.registry.reference import RegistryReference
 from imagekit.spec.model import ImageSpec
 
 __all__ = ["Built", "build", "runtime_pin"]
@@ -41,10 +44,17 @@ def build(
     lock: Lock,
     to: Sequence[str],
     progress: Progress,
+    *,
+    push: bool = False,
 ) -> Built:
-    """Build `spec` from `lock`, and write the image to each destination, or to the local store."""
+    """Build `spec` from `lock`, and bring the image to each of `to`, or to the local store.
+
+    `push` adds the spec's own registry, under the image's tag.
+    """
     folder = spec_path.parent
-    targets = [Destination.parse(text) for text in to]
+    targets = [parse_target(text) for text in to]
+    if push and spec.registry is None:
+        raise BuildError("the spec names no registry to push to", hint="add `registry: HOST/TEAM`")
     base = open_base(spec, folder, lock, progress)
     own_files = (spec_path.absolute(), lock_path(spec_path).absolute())
     plan = make_plan(spec, folder, lock, base_layers=base.layer_count, leave_out=own_files)
@@ -52,14 +62,12 @@ def build(
     image = build_image(lock, plan, base, indexes, progress)
     repository = spec.name if spec.registry is None else f"{spec.registry}/{spec.name}"
     name = f"{repository}:{plan.tag}"
+    if push:
+        targets.append(RegistryReference.parse(name))
+    client = RegistryClient(progress=progress)
     for target in targets:
-        write_image(image, _named(target, name))
+        deliver(image, target, name, client)
+    client.close()
     if not targets:
         Store().add(image, name)
     return Built(repository, plan.tag, image)
-
-
-def _named(target: Destination, name: str) -> Destination:
-    """Readers ask for a name: `docker load` shows it, umoci takes `latest` where none is given."""
-    defaults = {"docker-archive": name, "oci": "latest"}
-    return replace(target, reference=target.reference or defaults.get(target.transport))

@@ -15,9 +15,8 @@ from imagekit.layers.bytecode import VERSION, BytecodeCompiler, host_can_run
 from imagekit.layers.cache import LayerCache
 from imagekit.layers.writer import LayerWriter
 from imagekit.lock.model import Lock
+from imagekit.lock.oci_base import open_locked
 from imagekit.oci.assemble import Addition
-from imagekit.oci.descriptor import Platform
-from imagekit.oci.destinations import Destination, read_image
 from imagekit.oci.image import Image
 from imagekit.oci.unpack import cached_root
 from imagekit.paths import cache_directory
@@ -106,15 +105,7 @@ class _DebianBase:
 
 class _ImageBase:
     def __init__(self, folder: Path, lock: Lock) -> None:
-        reference = str(lock.base["reference"])
-        source = Destination.parse(reference, folder)
-        self.image = read_image(source, Platform.parse(lock.target.platform))
-        if self.image.digest != lock.base["digest"]:
-            raise BuildError(
-                f"base_image {reference} is {self.image.digest}, the lock says "
-                f"{lock.base['digest']}",
-                hint="`imagekit lock` takes the base as it is now",
-            )
+        self.image = open_locked(lock.base, folder, lock.target.platform)
         self.layer_count = len(self.image.layers)
         self.interpreter = self.image.digest
 

@@ -24,12 +24,15 @@ from imagekit.spec.load import load_spec
     "--to",
     metavar="DEST",
     multiple=True,
-    help="oci:DIR, oci-archive:FILE or docker-archive:FILE; repeatable. "
-    "Without it the image lands in the local store.",
+    help="docker://HOST/NAME:TAG, oci:DIR, oci-archive:FILE, docker-archive:FILE or "
+    "docker-daemon:NAME:TAG; repeatable. Without it the image lands in the local store.",
 )
+@click.option("--push", is_flag=True, help="Push to the spec's registry, under the image's tag.")
 @locked_option
 @output_option
-def command(specs: tuple[Path, ...], to: tuple[str, ...], locked: bool, output: str) -> None:
+def command(
+    specs: tuple[Path, ...], to: tuple[str, ...], push: bool, locked: bool, output: str
+) -> None:
     """Build an image from each SPEC, and print its reference with its digest.
 
     A spec without a lock is resolved first, and the lock written beside it. A lock that no longer
@@ -42,7 +45,7 @@ def command(specs: tuple[Path, ...], to: tuple[str, ...], locked: bool, output: 
     images = []
     with shown_progress() as progress:
         for path in specs:
-            built = build_spec(path, to=to, locked=locked, progress=progress)
+            built = build_spec(path, to=to, locked=locked, progress=progress, push=push)
             image = f"{built.reference}@{built.digest}"
             images.append({"spec": str(path), "image": image, "digest": built.digest})
             if output == "text":

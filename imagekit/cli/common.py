@@ -18,10 +18,12 @@ from imagekit.oci.destinations import Destination, read_image
 from imagekit.oci.image import Image
 from imagekit.oci.store import Store
 from imagekit.progress import Progress, open_progress
+from imagekit.registry.client import shared_client
+from imagekit.registry.reference import RegistryReference
 from imagekit.spec.load import load_spec
 
 SPEC = click.Path(exists=True, dir_okay=False, path_type=Path)
-_TRANSPORTS = ("oci:", "oci-archive:", "docker-archive:", "docker-daemon:", "docker:")
+_TRANSPORTS = ("oci:", "oci-archive:", "docker-archive:", "docker-daemon:")
 
 output_option = click.option(
     "--output",
@@ -35,15 +37,19 @@ locked_option = click.option(
 )
 
 
-def build_spec(path: Path, *, to: tuple[str, ...], locked: bool, progress: Progress) -> Built:
+def build_spec(
+    path: Path, *, to: tuple[str, ...], locked: bool, progress: Progress, push: bool = False
+) -> Built:
     """Build the spec at `path`; make its lock first where there is none, unless `locked`."""
     spec = load_spec(path)
     lock = ensure_lock(spec, path, locked=locked, runtime=runtime_pin(), progress=progress)
-    return build(spec, path, lock, to, progress)
+    return build(spec, path, lock, to, progress, push=push)
 
 
 def find_image(text: str) -> Image:
     """The image that `text` names: by its transport, or in the local store."""
+    if text.startswith("docker://"):
+        return shared_client().pull(RegistryReference.parse(text.removeprefix("docker://")))
     if text.startswith(_TRANSPORTS):
         return read_image(Destination.parse(text))
     return Store().find(text)

@@ -15,7 +15,8 @@ from imagekit.oci.inspect import describe, render
 def command(image: str, output: str) -> None:
     """Show configuration, labels and layers of IMAGE.
 
-    IMAGE is a name or digest in the local store, oci:DIR[:REF] or oci-archive:FILE[:REF].
+    IMAGE is a name or digest in the local store, docker://HOST/NAME[:TAG], oci:DIR[:REF] or
+    oci-archive:FILE[:REF].
     """
     description = describe(find_image(image))
     if output == "json":

@@ -19,6 +19,7 @@ VERBS: Mapping[str, str] = {
     "build": "Build an image from each spec.",
     "lock": "Resolve specs and write their locks.",
     "run": "Run a task in an image, and print its outputs as JSON.",
+    "push": "Send an image to a registry.",
     "inspect": "Show what an image is made of.",
 }
 

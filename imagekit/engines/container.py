@@ -102,10 +102,10 @@ class ContainerEngine(abc.ABC):
         for known in (image.config_digest, name):
             if not self.call("image", "inspect", "--format", "{{.Id}}", known).returncode:
                 return known
-        self._load(image, name)
+        self.load(image, name)
         return name
 
-    def _load(self, image: Image, name: str) -> None:
+    def load(self, image: Image, name: str) -> None:
         with subprocess.Popen(
             [self.program, "load"],
             env=dict(self.environ),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A base that is an image on this machine: where it lies, and what a lock says of it."""
+"""A base that is an image already: where it lies, and what a lock says of it."""
 
 from __future__ import annotations
 
@@ -7,22 +7,53 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from imagekit.errors import BuildError
 from imagekit.lock.model import Target
 from imagekit.lock.probe import BaseFacts, probe
 from imagekit.oci.descriptor import Platform
 from imagekit.oci.destinations import Destination, read_image
 from imagekit.oci.image import Image
+from imagekit.registry.client import shared_client
+from imagekit.registry.reference import RegistryReference
 from imagekit.spec.model import ImageSpec
 
 
 def open_base(reference: str, folder: Path, platform: str) -> Image:
-    """The image that `oci:DIR[:REF]` or `oci-archive:FILE[:REF]` names, relative to `folder`.
+    """The image that `oci:DIR[:REF]`, `oci-archive:FILE[:REF]` or a registry's name means.
+
+    Paths are relative to `folder`. Of a registry's image the layers are read when they are opened.
 
     Raises:
         BuildError: there is no such image.
         IntegrityError: it is damaged.
+        RegistryError: the registry refuses, or can't be reached.
     """
-    return read_image(Destination.parse(reference, folder), Platform.parse(platform))
+    if is_local(reference):
+        return read_image(Destination.parse(reference, folder), Platform.parse(platform))
+    named = RegistryReference.parse(reference.removeprefix("docker://"))
+    return shared_client().pull(named, Platform.parse(platform))
+
+
+def open_locked(section: Mapping[str, Any], folder: Path, platform: str) -> Image:
+    """The image that a lock's section pins: from a registry by its digest, whatever its tag says.
+
+    Raises what `open_base` raises, and BuildError where another image lies in its place.
+    """
+    reference, digest = str(section["reference"]), str(section["digest"])
+    if not is_local(reference):
+        named = RegistryReference.parse(reference.removeprefix("docker://"))
+        return shared_client().pull(named.at(digest), Platform.parse(platform))
+    image = open_base(reference, folder, platform)
+    if image.digest != digest:
+        raise BuildError(
+            f"base_image {reference} is {image.digest}, the lock says {digest}",
+            hint="`imagekit lock` takes the base as it is now",
+        )
+    return image
+
+
+def is_local(reference: str) -> bool:
+    return reference.startswith(("oci:", "oci-archive:"))
 
 
 def describe(image: Image, reference: str, spec: ImageSpec) -> tuple[Target, Mapping[str, Any]]:

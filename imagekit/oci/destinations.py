@@ -23,7 +23,6 @@ _TRANSPORTS: Mapping[str, Transport] = {
     "oci-archive": "oci-archive",
     "docker-archive": "docker-archive",
 }
-_LATER = ("docker", "docker-daemon")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,18 +44,13 @@ class Destination:
             text: a path in it can hold no colon, as everywhere with these names.
             folder: what a relative path starts from.
         """
-        transport, colon, rest = text.partition(":")
-        if transport in _LATER and colon:
-            raise BuildError(
-                f"{text}: {transport}: needs the registry and engine support, which is not "
-                "there yet",
-                hint="write oci:DIR, oci-archive:FILE or docker-archive:FILE",
-            )
+        transport, _, rest = text.partition(":")
         path, _, reference = rest.partition(":")
         if transport not in _TRANSPORTS or not path:
             raise BuildError(
                 f"not a place for an image: {text!r}",
-                hint="oci:DIR[:REF], oci-archive:FILE[:REF] or docker-archive:FILE[:NAME:TAG]",
+                hint="oci:DIR[:REF], oci-archive:FILE[:REF], docker-archive:FILE[:NAME:TAG], "
+                "docker://HOST/NAME:TAG or docker-daemon:NAME:TAG",
             )
         if transport == "docker-archive" and reference:
             reference = Reference.parse(reference).tagged

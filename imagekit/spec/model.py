@@ -88,8 +88,9 @@ class ImageSpec:
         default=None,
         metadata=_about(
             "text",
-            "`debian` (default), the embedded base; `oci:DIR[:REF]`, an image in an OCI layout "
-            "folder; `oci-archive:FILE[:REF]`, the same as a tar file. Relative to the spec.",
+            "`debian` (default), the embedded base; `HOST/NAME[:TAG][@DIGEST]`, an image in a "
+            "registry; `oci:DIR[:REF]`, one in an OCI layout folder; `oci-archive:FILE[:REF]`, the "
+            "same as a tar file. Paths are relative to the spec; the lock pins the digest.",
         ),
     )
     platform: str = field(

@@ -23,6 +23,10 @@ _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 # Flyte's own rule for a registry, so that what it takes is taken here.
 _REGISTRY = re.compile(r"(localhost:\d{1,5}|([a-z\d._-]+)(:\d{1,5})?)(/[\w.-]+)*")
+# HOST/NAME:TAG@DIGEST, roughly: imagekit.registry.reference reads it exactly when it is used.
+_IMAGE = re.compile(
+    r"(?:[\w.\[\]:-]+/)*[a-z0-9][\w.-]*(?::[\w.-]{1,128})?(?:@sha256:[0-9a-f]{64})?"
+)
 _PYTHON = re.compile(r"3\.(\d{1,2})")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]*[A-Za-z0-9])?")
@@ -121,14 +125,14 @@ def _base_image(value: str | ImageSpec) -> Iterator[Finding]:
         yield Finding("base_image", "a spec as base_image is not supported yet")
         return
     kind, _, place = value.partition(":")
-    if value == "debian" or (kind in ("oci", "oci-archive") and place):
+    if kind in ("oci", "oci-archive") and place:
         return
-    yield Finding(
-        "base_image",
-        f"base_image {value!r} is not supported",
-        "images from registries are not supported yet: "
-        "use debian, oci:DIR[:REF] or oci-archive:FILE[:REF]",
-    )
+    if not _IMAGE.fullmatch(value.removeprefix("docker://")):
+        yield Finding(
+            "base_image",
+            f"base_image {value!r} is no image",
+            "debian, oci:DIR[:REF], oci-archive:FILE[:REF], or HOST/NAME[:TAG][@sha256:...]",
+        )
 
 
 def _packages(value: Iterable[str]) -> Iterator[Finding]:

@@ -58,10 +58,12 @@ def test_inspect_finds_what_a_build_put_into_the_store(
     assert captured.err.startswith("error: no image 'team/other' in the local store\nhint: ")
 
 
-def test_a_place_that_comes_later_is_refused_clearly(capsys: pytest.CaptureFixture[str]) -> None:
-    """Registries are not mistaken for names in the store."""
-    assert main(["inspect", "docker://registry.example/x:1"]) == 7
-    assert "not there yet" in capsys.readouterr().err
+def test_a_registry_that_can_not_be_asked_is_its_own_error(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Registries are not mistaken for names in the store, nor a failure for an absent image."""
+    assert main(["inspect", "docker://registry.invalid/x:1"]) == 9
+    assert "registry.invalid" in capsys.readouterr().err
 
 
 def test_run_needs_an_image_that_exists(

@@ -118,13 +118,6 @@ def test_what_is_no_destination_is_refused(text: str) -> None:
     assert "oci:DIR[:REF]" in (caught.value.hint or "")
 
 
-@pytest.mark.parametrize("text", ["docker://host/x:y", "docker-daemon:x:y"])
-def test_places_that_do_not_work_yet_are_refused(text: str) -> None:
-    """Known, and refused with what to write instead."""
-    with pytest.raises(BuildError, match="not there yet"):
-        Destination.parse(text)
-
-
 @pytest.mark.parametrize("text", ["oci:out", "oci:out:v1", "oci-archive:a.tar", "oci-archive:a:v1"])
 def test_what_is_written_is_read_by_the_same_words(image: Image, tmp_path: Path, text: str) -> None:
     """A destination is a source too."""

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a built image goes: files, a registry, or an engine."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from imagekit.engines.container import Docker
+from imagekit.errors import EngineError
+from imagekit.oci.destinations import Destination, write_image
+from imagekit.oci.image import Image
+from imagekit.oci.reference import Reference
+from imagekit.registry.client import RegistryClient
+from imagekit.registry.reference import RegistryReference
+
+_REGISTRY = "docker://"
+_ENGINE = "docker-daemon:"
+
+
+@dataclass(frozen=True, slots=True)
+class EngineName:
+    """The name under which the Docker Engine keeps an image."""
+
+    name: str
+
+
+Target: TypeAlias = Destination | RegistryReference | EngineName
+
+
+def parse_target(text: str) -> Target:
+    """Read a place as containers-transports(5) writes it.
+
+    Raises BuildError for what is none.
+    """
+    if text.startswith(_REGISTRY):
+        return RegistryReference.parse(text.removeprefix(_REGISTRY))
+    if text.startswith(_ENGINE):
+        return EngineName(Reference.parse(text.removeprefix(_ENGINE)).tagged)
+    return Destination.parse(text)
+
+
+def deliver(image: Image, target: Target, name: str, client: RegistryClient) -> None:
+    """Bring `image` to `target`, whole; `name` is its own, for archives that are given none.
+
+    Raises:
+        BuildError: it can't be written.
+        RegistryError: the registry refuses it.
+        EngineError: the engine can't be asked, or refuses it.
+    """
+    if isinstance(target, RegistryReference):
+        client.push(image, target)
+    elif isinstance(target, EngineName):
+        _load(image, target.name)
+    else:
+        write_image(image, _named(target, name))
+
+
+def _load(image: Image, name: str) -> None:
+    engine = Docker(os.environ)
+    reason = engine.probe()
+    if reason is not None:
+        raise EngineError(f"{_ENGINE}{name}: {reason}")
+    engine.load(image, name)
+
+
+def _named(target: Destination, name: str) -> Destination:
+    """Readers ask for a name: `docker load` shows it, umoci takes `latest` where none is given."""
+    defaults = {"docker-archive": name, "oci": "latest"}
+    return replace(target, reference=target.reference or defaults.get(target.transport))
