@@ -30,14 +30,14 @@ demo: $(BIN)/imagekit ## Build examples/iris without Docker or root, run its tas
 	$(BIN)/imagekit run examples/iris/spec.yaml $(IRIS)
 
 test: $(VENV)/dev ## Run the tests that need nothing but Python and the package indexes
-	$(BIN)/python -m pytest -m "not docker and not podman and not slow"
+	$(BIN)/python -m pytest -m "not docker and not podman and not registry and not slow"
 
 check: $(VENV)/dev ## Lint, types, import contracts, house rules: all that CI checks without running services
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q tests/house
+	$(BIN)/python -m pytest -q tests/house tests/golden
 
 golden: $(VENV)/dev ## Rewrite golden and generated files; review the diff
 	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/golden tests/house
@@ -46,7 +46,7 @@ real: $(VENV)/dev ## Run every test, against the real services that are installe
 	$(BIN)/python -m pytest
 
 bench: $(VENV)/dev ## Time builds and task starts beside their peers
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m bench
 
 requirements: $(VENV)/dev ## Resolve the project's own pins again
 	$(PINS) pyproject.toml --group pyproject.toml:build -o requirements/run.txt

@@ -10,14 +10,14 @@ from __future__ import annotations
 import hashlib
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from imagekit.errors import FetchError, IntegrityError
-from imagekit.files import exclusive, replacing, sweep
+from imagekit.files import exclusive, replacing, sha256_of
 from imagekit.paths import cache_directory
 from imagekit.urls import without_credentials
 
@@ -75,8 +75,6 @@ def fetch(
     with exclusive(path.parent.parent / "locks" / sha256):
         if path.exists():
             return path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sweep(path.parent)
         with replacing(path, mode=0o444) as stream:
             arrival = _Arrival(stream, hashlib.sha256())
             _first(urls, arrival, size_bytes, name, advance or _ignore)
@@ -86,6 +84,20 @@ def fetch(
                     hint="the index serves other bytes than when the lock was made",
                 )
     return path
+
+
+def discard_spoilt(names: Mapping[str, str]) -> list[str]:
+    """Remove cached files whose bytes are no longer what was fetched; returns their names.
+
+    `names` are those of the files to look at, by sha256.
+    """
+    found = []
+    for sha256, name in names.items():
+        path = cached(sha256)
+        if path is not None and sha256_of(path) != sha256:
+            path.unlink(missing_ok=True)
+            found.append(name)
+    return found
 
 
 def fetch_small(url: str) -> bytes:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
 import os
 import secrets
 from collections.abc import Iterator
@@ -29,8 +30,12 @@ def exclusive(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replacing(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
-    """A stream whose content appears at `path` when the block ends well, and not at all else."""
+    """A stream whose content appears at `path` when the block ends well, and not at all else.
+
+    What killed processes left in the same folder is removed.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path.parent)
     temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
         with _clear_disk_errors(path), temporary.open("xb") as stream:
@@ -75,6 +80,15 @@ def _alive(process: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def sha256_of(path: Path) -> str:
+    """In hexadecimal, of the file's content."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 @contextlib.contextmanager

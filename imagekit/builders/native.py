@@ -18,7 +18,8 @@ from typing import final
 from imagekit.builders.base import Base, check_host
 from imagekit.builders.runtime import runtime_wheel
 from imagekit.builders.wheels import Wheels
-from imagekit.errors import BuildError
+from imagekit.errors import BuildError, IntegrityError
+from imagekit.fetch import discard_spoilt
 from imagekit.layers import tree
 from imagekit.layers.bytecode import VERSION, BytecodeCompiler
 from imagekit.layers.cache import LayerCache
@@ -77,6 +78,8 @@ def build_image(
         below = base.additions(native.cache, bytecode=native.bytecode)
         native.refuse_conflicts()
         additions = [*below, *(future.result() for future in made)]
+    except IntegrityError as error:
+        raise native.explained(error) from error
     finally:
         workers.shutdown(cancel_futures=True)
         native.close()
@@ -121,6 +124,18 @@ class _NativeBuild:
             runtime = [] if self._lock.runtime is None else [self._runtime()]
             refuse_conflicts([*files, *runtime], self._plan.venv)
             self._conflict_free.remember()
+
+    def explained(self, error: IntegrityError) -> IntegrityError:
+        """Say so, and make the next build right, where it was the disk that changed a download."""
+        names = {wheel.sha256: wheel.filename for wheel in self._lock.packages}
+        names |= {deb["sha256"]: deb["filename"] for deb in self._lock.base.get("packages", ())}
+        spoilt = discard_spoilt(names)
+        if not spoilt:
+            return error
+        return IntegrityError(
+            f"{', '.join(spoilt)}: changed on the disk since the download: {error.message}",
+            hint="it is removed from the cache; build again to download it anew",
+        )
 
     def close(self) -> None:
         self._wheels.close()
@@ -240,11 +255,18 @@ class _SharedCompiler:
         self._python = lock.target.python_path
         self._guard = threading.Lock()
         self._started: BytecodeCompiler | None = None
+        self._failed: Exception | None = None
 
     def get(self) -> BytecodeCompiler:
         with self._guard:
+            if self._failed is not None:
+                raise self._failed
             if self._started is None:
-                self._started = BytecodeCompiler(self._base.root(), self._python).__enter__()
+                try:
+                    self._started = BytecodeCompiler(self._base.root(), self._python).__enter__()
+                except Exception as error:
+                    self._failed = error
+                    raise
             return self._started
 
     def close(self) -> None:

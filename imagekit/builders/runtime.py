@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import io
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,10 +55,11 @@ def runtime_wheel() -> RuntimeWheel:
     version = _version(files)
     filename = f"imagekit_runtime-{version}-py3-none-any.whl"
     path = cache_directory() / "runtime" / filename
-    if not path.exists():
+    data = _packed(files, version)
+    if not path.exists() or path.read_bytes() != data:
         with replacing(path, mode=0o444) as stream:
-            _write(zipfile.ZipFile(stream, "w"), files, version)
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+            stream.write(data)
+    sha256 = hashlib.sha256(data).hexdigest()
     return RuntimeWheel(RuntimePin(version, sha256), WheelFile(path, filename, sha256))
 
 
@@ -75,7 +77,7 @@ def _version(files: dict[str, bytes]) -> str:
     return f"0+{digest.hexdigest()[:16]}"
 
 
-def _write(archive: zipfile.ZipFile, files: dict[str, bytes], version: str) -> None:
+def _packed(files: dict[str, bytes], version: str) -> bytes:
     """Stored, not deflated: compressors differ, and the layer compresses it anyway."""
     folder = f"imagekit_runtime-{version}.dist-info"
     files = files | {
@@ -85,9 +87,11 @@ def _write(archive: zipfile.ZipFile, files: dict[str, bytes], version: str) -> N
     rows = [record.row(path, data) for path, data in files.items()]
     rows.append(record.Row(f"{folder}/RECORD"))
     files[f"{folder}/RECORD"] = record.write(rows)
-    with archive:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
         for path, data in files.items():
             entry = zipfile.ZipInfo(path, _DATE)
             entry.external_attr = 0o100644 << 16
             entry.create_system = 3
             archive.writestr(entry, data)
+    return packed.getvalue()

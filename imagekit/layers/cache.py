@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from imagekit.files import exclusive, replacing, sweep
+from imagekit.files import exclusive, replacing
 from imagekit.layers.writer import COMPRESSOR, LayerWriter
 from imagekit.oci.digest import check, hexadecimal
 from imagekit.oci.layer import FileLayer
@@ -48,10 +48,7 @@ class LayerCache:
             return self._make(recipe, write)
 
     def _make(self, recipe: str, write: Callable[[LayerWriter], None]) -> FileLayer:
-        building = self._root / "building"
-        building.mkdir(parents=True, exist_ok=True)
-        sweep(building)
-        temporary = building / self._key(recipe)
+        temporary = self._root / "building" / self._key(recipe)
         with replacing(temporary, mode=0o444) as stream:
             writer = LayerWriter(stream)
             write(writer)

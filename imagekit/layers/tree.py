@@ -82,7 +82,7 @@ def write_tree(writer: LayerWriter, nodes: Collection[Node], workdir: str) -> No
 def _walk(path: Path, relative: str, leave_out: frozenset[Path]) -> Iterator[Node]:
     status = path.lstat()
     if stat.S_ISLNK(status.st_mode):
-        yield Node(relative, path, "link", target=os.readlink(path))
+        yield Node(relative, path, "link", target=_text(os.readlink(path)))
     elif stat.S_ISDIR(status.st_mode):
         if relative:
             yield Node(relative, path, "directory")
@@ -90,13 +90,18 @@ def _walk(path: Path, relative: str, leave_out: frozenset[Path]) -> Iterator[Nod
             child = path / name
             ignored = any(fnmatch.fnmatchcase(name, pattern) for pattern in _IGNORED)
             if not ignored and child.absolute() not in leave_out:
-                yield from _walk(child, f"{relative}/{name}".lstrip("/"), leave_out)
+                yield from _walk(child, f"{relative}/{_text(name)}".lstrip("/"), leave_out)
     elif stat.S_ISREG(status.st_mode):
         size_bytes, sha256 = _read(path)
         executable = bool(status.st_mode & 0o111)
         yield Node(relative, path, "file", size_bytes, executable, sha256=sha256)
     else:
         raise BuildError(f"{path}: sockets, pipes and devices can't be copied into an image")
+
+
+def _text(name: str) -> str:
+    """The same under every locale: names are bytes to the kernel, and UTF-8 to us."""
+    return os.fsencode(name).decode("utf-8", "surrogateescape")
 
 
 def _read(path: Path) -> tuple[int, str]:

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from imagekit.errors import IntegrityError
+from imagekit.files import sha256_of
 
 _PATTERN = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -17,11 +18,7 @@ def of_bytes(data: bytes) -> str:
 
 
 def of_file(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            digest.update(chunk)
-    return "sha256:" + digest.hexdigest()
+    return "sha256:" + sha256_of(path)
 
 
 def check(value: str) -> str:

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imagekit.errors import BuildError
 from imagekit.oci.descriptor import REFERENCE_NAME, Descriptor, Platform
 from imagekit.oci.image import Image
 from imagekit.oci.layout import LAYOUT_FILE, LayoutBlobs, read_index, write_layout
-from imagekit.oci.reference import Reference
+from imagekit.oci.reference import DEFAULT_TAG, Reference
 from imagekit.oci.selection import read_image
 from imagekit.paths import data_directory
 
@@ -36,16 +36,19 @@ class Store:
         return f"{name}@{image.digest}"
 
     def find(self, reference: str) -> Image:
-        """The image of that name, or with that digest.
+        """The image of that name, or with that digest. Without a tag, the one that came last.
 
         Raises:
             BuildError: there is none.
             IntegrityError: its documents or the sizes of its layers are not what was stored.
         """
         wanted = Reference.parse(reference)
-        for descriptor in self._descriptors():
-            if _fits(descriptor, wanted):
-                return read_image(LayoutBlobs(self._directory), descriptor)
+        found = [item for item in self._descriptors() if _fits(item, wanted)]
+        if not found and wanted.tag == DEFAULT_TAG and not reference.endswith(f":{DEFAULT_TAG}"):
+            any_tag = replace(wanted, tag="")
+            found = [item for item in self._descriptors() if _fits(item, any_tag)]
+        if found:
+            return read_image(LayoutBlobs(self._directory), found[-1])
         names = [stored.name for stored in self.list()]
         raise BuildError(
             f"no image {reference!r} in the local store",

@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -66,3 +68,31 @@ def test_a_file_that_changes_during_the_build_is_noticed(tmp_path: Path) -> None
 
     with pytest.raises(BuildError, match="changed during the build"):
         write_tree(LayerWriter(io.BytesIO()), nodes, "root")
+
+
+def test_names_are_the_same_under_every_locale(tmp_path: Path) -> None:
+    """A name is UTF-8 in the image, also where the locale makes Python read it as ASCII."""
+    (tmp_path / "größe.txt").write_text("x")
+    program = (
+        "import pathlib, sys; from imagekit.layers.tree import scan\n"
+        "print(ascii([node.identity for node in scan(pathlib.Path(sys.argv[1]))]))\n"
+    )
+    printed = set()
+    for environ in ({"PYTHONUTF8": "1"}, {"LC_ALL": "POSIX", "PYTHONCOERCECLOCALE": "0"}):
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-X",
+                f"utf8={environ.get('PYTHONUTF8', '0')}",
+                "-c",
+                program,
+                tmp_path,
+            ],
+            env={**environ, "PYTHONPATH": os.getcwd()},
+            capture_output=True,
+            check=True,
+        )
+        printed.add(done.stdout)
+
+    assert len(printed) == 1
+    assert b"gr\\xf6\\xdfe.txt" in printed.pop()

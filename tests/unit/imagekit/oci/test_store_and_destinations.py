@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from imagekit.errors import BuildError, IntegrityError
-from imagekit.oci.assemble import Settings
+from imagekit.oci.assemble import Settings, assemble
 from imagekit.oci.destinations import Destination, read_image, write_image
 from imagekit.oci.image import Image
 from imagekit.oci.inspect import describe, render
@@ -88,7 +88,7 @@ def test_what_is_not_in_the_store_is_said(image: Image, tmp_path: Path) -> None:
         store.find("iris")
     assert empty.value.hint == "`imagekit build` puts one there"
     store.add(image, "iris:v1")
-    for name in ("iris", "iris:v2", f"iris@{DIGEST}", f"other@{image.digest}"):
+    for name in ("iris:v2", f"iris@{DIGEST}", f"other@{image.digest}"):
         with pytest.raises(BuildError) as caught:
             store.find(name)
         assert caught.value.hint == "it has: iris:v1"
@@ -174,3 +174,14 @@ def test_a_rendering_has_no_control_characters(image: Image) -> None:
     assert f"digest        {image.digest}\n" in text
     assert '["/opt/venv/bin/python", "-I"]' in text
     assert "test layer 0" in text
+
+
+def test_a_name_without_a_tag_means_what_came_last(image: Image, tmp_path: Path) -> None:
+    """Tags of builds are hashes, which nobody types; `latest` itself counts first."""
+    store = Store(tmp_path / "store")
+    newer = assemble(image, [], Settings(labels={"newer": "yes"}))
+    store.add(image, "team/iris:0f")
+    store.add(newer, "team/iris:0a")
+    assert store.find("team/iris").digest == newer.digest
+    store.add(image, "team/iris:latest")
+    assert store.find("team/iris").digest == image.digest
