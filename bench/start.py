@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Task starts: an int in and an int out, through files, beside bare Python and flytekit.
+
+All run in one image, which has flytekit, started by one program inside it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from bench.measure import medians, table
+from entrypoint.contract import execute_arguments
+from entrypoint.wire.protobuf import encode
+from imagekit.builders import build, runtime_pin
+from imagekit.engines import Mount, run_image
+from imagekit.lock.ensure import ensure_lock
+from imagekit.progress import Silent
+from imagekit.spec.load import load_spec
+
+_SPEC = """\
+name: imagekit-bench/start
+python_version: "3.11"
+packages: [flytekit]
+source_root: src
+"""
+_PLAIN = "def double(x: int) -> int:\n    return 2 * x\n"
+_FLYTE = f"from flytekit import task\n\n\n@task\n{_PLAIN}"
+_WORK = "/run/bench"
+_FLYTE_RESOLVER = "flytekit.core.python_auto_container.default_task_resolver"
+
+
+def run(folder: Path, rounds: int) -> str:
+    """A table of median milliseconds, a row for each way to start."""
+    work = folder / "start"
+    shutil.rmtree(work, ignore_errors=True)
+    spec_path = _project(work)
+    spec = load_spec(spec_path)
+    lock = ensure_lock(spec, spec_path, locked=False, runtime=runtime_pin(), progress=Silent())
+    image = build(spec, spec_path, lock, (f"oci:{work / 'image'}",), Silent()).image
+    shared = work / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    shutil.copy2(Path(__file__).with_name("inside.py"), shared)
+    inputs = {"literals": {"x": {"scalar": {"primitive": {"integer": 2}}}}}
+    (shared / "inputs.pb").write_bytes(encode("LiteralMap", inputs))
+    (shared / "commands.json").write_text(json.dumps({"rounds": rounds, "commands": _commands()}))
+    program = ["/opt/venv/bin/python", "-I", f"{_WORK}/inside.py", _WORK]
+    if run_image(image, program, mounts=[Mount(shared, _WORK)]) != 0:
+        raise SystemExit("the measurement inside the image failed")
+    return _table(json.loads((shared / "results.json").read_text()))
+
+
+def _commands() -> dict[str, list[str]]:
+    """What is timed, by name; the first is the floor."""
+    python = "/opt/venv/bin/python"
+    runtime = "/opt/venv/lib/python3.11/site-packages/entrypoint/__main__.py"
+    return {
+        "python -I -c pass": [python, "-I", "-c", "pass"],
+        "imagekit": [python, "-I", runtime, *_execute("plain", None)],
+        "pyflyte-execute": [
+            "/opt/venv/bin/pyflyte-execute",
+            *_execute("flyte_task", _FLYTE_RESOLVER)[1:],
+        ],
+    }
+
+
+def _execute(module: str, resolver: str | None) -> list[str]:
+    return execute_arguments(
+        ["task-module", module, "task-name", "double"],
+        inputs=f"{_WORK}/inputs.pb",
+        output_prefix=f"{_WORK}/{module}",
+        raw_output_prefix=f"{_WORK}/raw",
+        resolver=resolver,
+    )
+
+
+def _project(folder: Path) -> Path:
+    source = folder / "src"
+    source.mkdir(parents=True)
+    (source / "plain.py").write_text(_PLAIN)
+    (source / "flyte_task.py").write_text(_FLYTE)
+    (folder / "spec.yaml").write_text(_SPEC)
+    return folder / "spec.yaml"
+
+
+def _table(results: dict[str, dict[str, list[float]]]) -> str:
+    milliseconds = {
+        (name, column): [1000 * value for value in values]
+        for name, columns in results.items()
+        for column, values in columns.items()
+    }
+    middle = medians(milliseconds)
+    for name in results:
+        floor = middle["python -I -c pass", "cpu ms"]
+        middle[name, "cpu ms over bare Python"] = middle[name, "cpu ms"] - floor
+    return table(middle, "{:.1f}")
