@@ -123,7 +123,6 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
-
 def layers_of(layout: Path) -> list[tuple[str, str]]:
     """What made each layer, and its digest: shows at once which layers two builds differ in."""
     image = read_layout(layout)

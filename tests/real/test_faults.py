@@ -154,20 +154,21 @@ def test_two_at_once_into_one_layout(sound: Sound, tmp_path: Path) -> None:
         assert read_layout(tmp_path / "image", name).digest == sound.digest
 
 
-def test_interrupted(sound: Sound, tmp_path: Path) -> None:
-    """SIGINT ends a build with 130, without a traceback, before it could have been done."""
-    for share in (0.4, 0.8):
-        host = sound.new_host(tmp_path / f"host-{share}")
-        build = host.start("build", "--locked", sound.spec, "--to", f"oci:{tmp_path}/image")
-        time.sleep(share * sound.seconds)
-        asked = time.monotonic()
-        os.killpg(build.pid, signal.SIGINT)
-        _, errors = build.communicate()
-        assert "Traceback" not in errors
-        assert errors.rstrip().endswith("interrupted")
-        assert build.returncode == 130
-        assert time.monotonic() - asked < sound.seconds
-        assert_right(host, sound, tmp_path / "image")
+@pytest.mark.parametrize("moment", ["making /opt/venv", "making the Debian bookworm base"])
+def test_interrupted(moment: str, sound: Sound, tmp_path: Path) -> None:
+    """SIGINT ends a build with 130 and without a traceback, whatever was being made."""
+    host = sound.new_host(tmp_path / "host")
+    build = host.start("build", "--locked", sound.spec, "--to", f"oci:{tmp_path}/image")
+    assert build.stderr is not None
+    while build.stderr.readline().rstrip() != moment:
+        assert build.poll() is None, "the build ended before"
+    os.killpg(build.pid, signal.SIGINT)
+    _, errors = build.communicate()
+
+    assert "Traceback" not in errors
+    assert "interrupted" in errors.splitlines()
+    assert build.returncode == 130
+    assert_right(host, sound, tmp_path / "image")
 
 
 class TestSpoiltDownload:

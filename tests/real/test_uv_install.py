@@ -86,7 +86,9 @@ def by_uv(wheels: Sequence[LockedWheel], tmp_path_factory: pytest.TempPathFactor
     venv = folder / "venv"
     subprocess.run([UV, "venv", "-q", "--python", sys.executable, venv], check=True)
     command = [UV, "pip", "install", "-q", "--no-deps", "--require-hashes", "--python", str(venv)]
-    subprocess.run([*command, "-r", str(folder / "requirements.txt")], check=True)
+    # A cache of its own: uv links files, so whoever edits a venv edits the user's cache.
+    environ = {**os.environ, "UV_CACHE_DIR": str(folder / "cache")}
+    subprocess.run([*command, "-r", str(folder / "requirements.txt")], check=True, env=environ)
     return venv
 
 
