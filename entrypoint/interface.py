@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import builtins
+import os
 
 from .errors import ConversionError, UserError
 from .types import read_literal, transformer_for
@@ -73,7 +74,7 @@ class Interface:
         literals = {}
         for name, item in self.outputs.items():
             try:
-                literals[name] = item.to_literal(values[name], place)
+                literals[name] = _apart(item.to_literal(values[name], place), item, place)
             except ConversionError as error:
                 error.inside(f"outputs.{name}")
                 raise
@@ -98,6 +99,15 @@ class Interface:
                 got = f"a tuple of {len(returned)}"
             raise ConversionError(f"outputs: expected a tuple of {len(self.outputs)}, got {got}")
         return dict(zip(self.outputs, returned, strict=True))
+
+
+def _apart(literal: Message, item: Type, place: Place) -> Message:
+    """A large literal in a file of its own, where Flyte's backend asks for that."""
+    if "_F_L_MIN_SIZE_MB" not in os.environ:
+        return literal
+    from .offload import offloaded
+
+    return offloaded(literal, item.literal_type, place, os.environ)
 
 
 def _transformer(what: str, hint: Any) -> Type:
@@ -174,7 +184,7 @@ def _annotations(function: Any) -> dict[str, Any]:
             return plain
         from typing import get_type_hints
 
-        return get_type_hints(function)
+        return get_type_hints(function, include_extras=True)
     except Exception as error:
         raise UserError(f"reading the task's annotations: {error}", "USER:Interface") from error
 
@@ -194,7 +204,7 @@ def _outputs(returned: Any) -> tuple[str, dict[str, Any]]:
     if isinstance(returned, type) and issubclass(returned, tuple) and hasattr(returned, "_fields"):
         from typing import get_type_hints
 
-        hints = get_type_hints(returned)
+        hints = get_type_hints(returned, include_extras=True)
         fields = returned._fields
         return "several", {name: hints.get(name, type(None)) for name in fields}
     if returned is tuple or getattr(returned, "__origin__", None) is tuple:

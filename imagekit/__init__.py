@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from entrypoint.errors import RecoverableError as RecoverableError
     from entrypoint.types.files import Directory as Directory
     from entrypoint.types.files import File as File
+    from entrypoint.types.hashes import HashMethod as HashMethod
+    from entrypoint.types.pickles import Pickle as Pickle
     from imagekit.spec.model import ImageSpec as ImageSpec
     from imagekit.tasks.task import task as task
 
@@ -22,11 +24,13 @@ if TYPE_CHECKING:
 _NAMES = {
     "Directory": ".types.files:Directory",
     "File": ".types.files:File",
+    "HashMethod": ".types.hashes:HashMethod",
     "ImageSpec": "imagekit.spec.model:ImageSpec",
+    "Pickle": ".types.pickles:Pickle",
     "RecoverableError": ".errors:RecoverableError",
     "task": "imagekit.tasks.task:task",
 }
-__all__ = ["Directory", "File", "ImageSpec", "RecoverableError", "task"]
+__all__ = ["Directory", "File", "HashMethod", "ImageSpec", "Pickle", "RecoverableError", "task"]
 
 _RUNTIME = "_imagekit_entrypoint"
 
