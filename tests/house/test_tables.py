@@ -112,11 +112,11 @@ def test_each_resolver_loads_tasks() -> None:
 
 def test_each_storage_fetches_stores_and_clears() -> None:
     """Every scheme leads to a module, and every module has a scheme."""
-    for scheme in storages.SCHEMES:
+    for scheme in (*storages.SCHEMES, "any-other"):
         storage = storages.storage_for(f"{scheme}://place" if scheme else "/place")
         for function in ("fetch", "store", "clear"):
             assert inspect.isfunction(getattr(storage, function))
-    assert set(storages.SCHEMES.values()) == leaves("entrypoint/storage")
+    assert {*storages.SCHEMES.values(), storages._OTHERS} == leaves("entrypoint/storage")
 
 
 def test_each_type_is_one_and_has_a_transformer() -> None:
