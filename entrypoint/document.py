@@ -41,7 +41,7 @@ class Failure:
     def __init__(self, outcome: str, code: str, message: str, *, kind: int, origin: int) -> None:
         self.outcome = outcome
         self.code = code
-        self.message = clipped(message, MESSAGE_LIMIT)
+        self.message = clipped(_without_secrets(message), MESSAGE_LIMIT)
         self.kind = kind
         self.origin = origin
         self.trace = ""
@@ -85,6 +85,12 @@ def interruption(signal_number: int) -> Failure:
     return failure
 
 
+def timed_out(seconds: float | None) -> Failure:
+    """Its own limit: the author's choice, and worth another try where the task has retries."""
+    message = f"the task took longer than its timeout of {seconds} seconds"
+    return Failure("timeout", "USER:Timeout", message, kind=RECOVERABLE, origin=USER)
+
+
 def death(signal_number: int | None, status: int) -> Failure:
     """The task's process ended without a word: killed by a signal, or by `os._exit(status)`."""
     if signal_number == SIGKILL:
@@ -100,7 +106,13 @@ def death(signal_number: int | None, status: int) -> Failure:
     return failure
 
 
-def encoded(failure: Failure, seconds: float) -> bytes:
+def _without_secrets(text: str) -> str:
+    from .secrets import masked
+
+    return masked(text, os.environ)
+
+
+def encoded(failure: Failure, seconds: float, worker: str) -> bytes:
     """The bytes of error.pb; the message has the form that Flyte's has."""
     from .wire.protobuf import encode
 
@@ -114,6 +126,7 @@ def encoded(failure: Failure, seconds: float) -> bytes:
         "kind": failure.kind,
         "origin": failure.origin,
         "timestamp": timestamp,
+        "worker": worker,
     }
     return encode("ErrorDocument", {"error": error})
 
@@ -158,7 +171,8 @@ def trace_of(error: BaseException) -> str:
         from traceback import TracebackException
 
         _skip_our_frames(error)
-        return clipped("".join(TracebackException.from_exception(error).format()), TRACE_LIMIT)
+        trace = "".join(TracebackException.from_exception(error).format())
+        return clipped(_without_secrets(trace), TRACE_LIMIT)
     except Exception as raised:  # noqa: BLE001
         return f"(no traceback: {type(raised).__qualname__} while making it)\n"
 

@@ -45,6 +45,20 @@ class Interface:
             name: _transformer(f"output {name}", hint) for name, hint in outputs.items()
         }
 
+    @classmethod
+    def of(cls, inputs: dict[str, Any], outputs: dict[str, Any]) -> Interface:
+        """From annotations by name; one output is the value returned, several a tuple."""
+        interface = cls.__new__(cls)
+        interface.optional = set()
+        interface.inputs = {
+            name: _transformer(f"parameter {name}", hint) for name, hint in inputs.items()
+        }
+        interface.outputs = {
+            name: _transformer(f"output {name}", hint) for name, hint in outputs.items()
+        }
+        interface.output_kind = ("none", "one")[len(outputs)] if len(outputs) < 2 else "several"
+        return interface
+
     def read(self, given: dict[str, Given]) -> dict[str, Any]:
         """Python values for the call; parameters that were not given keep their defaults."""
         self._check_names(given)
@@ -144,12 +158,6 @@ _READERS: dict[str, Callable[[Type, Any], Any]] = {
 
 def _plain_function(function: Any) -> Any:
     """The function under decorators and task objects, which all name it `__wrapped__`."""
-    if hasattr(function, "dispatch_execute"):
-        raise UserError(
-            f"{type(function).__name__} is flytekit's own task object, not supported yet; "
-            "use imagekit.task or a plain function",
-            "USER:Interface",
-        )
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
     if not hasattr(function, "__code__"):

@@ -12,7 +12,9 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from entrypoint.context import current_context as current_context
     from entrypoint.errors import RecoverableError as RecoverableError
+    from entrypoint.process import on_cancel as on_cancel
     from entrypoint.types.files import Directory as Directory
     from entrypoint.types.files import File as File
     from entrypoint.types.hashes import HashMethod as HashMethod
@@ -28,9 +30,21 @@ _NAMES = {
     "ImageSpec": "imagekit.spec.model:ImageSpec",
     "Pickle": ".types.pickles:Pickle",
     "RecoverableError": ".errors:RecoverableError",
+    "current_context": ".context:current_context",
+    "on_cancel": ".process:on_cancel",
     "task": "imagekit.tasks.task:task",
 }
-__all__ = ["Directory", "File", "HashMethod", "ImageSpec", "Pickle", "RecoverableError", "task"]
+__all__ = [
+    "Directory",
+    "File",
+    "HashMethod",
+    "ImageSpec",
+    "Pickle",
+    "RecoverableError",
+    "current_context",
+    "on_cancel",
+    "task",
+]
 
 _RUNTIME = "_imagekit_entrypoint"
 
