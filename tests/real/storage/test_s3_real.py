@@ -143,7 +143,7 @@ def test_what_is_not_there_is_missing(bucket: Any) -> None:
     for uri in (f"{bucket.name}/none", f"{bucket.name}/dir"):
         with pytest.raises(FileNotFoundError):
             storage.fetch(uri)
-    with pytest.raises(OSError, match="s3://no-such-bucket/a: .*404"):
+    with pytest.raises(OSError, match=r"s3://no-such-bucket/a: .*404"):
         storage.fetch("s3://no-such-bucket/a")
 
 
