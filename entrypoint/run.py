@@ -13,6 +13,7 @@ from .errors import (
     EntrypointError,
     Interrupted,
     OutputsError,
+    UnsupportedError,
     UsageError,
     UserError,
 )
@@ -86,6 +87,8 @@ def perform(command: Command, environ: Mapping[str, str], parent: Parent) -> Non
     prefix = command.options["output-prefix"]
     if prefix is not None and command.worker is None:
         records.clear(prefix)
+    if environ.get("_F_RUNTIME_PACKAGES"):
+        raise UnsupportedError("nothing is installed at run time (_F_RUNTIME_PACKAGES is set)")
     if "dest-dir" in command.options:
         from .bundle import prepare
 

@@ -199,6 +199,15 @@ def test_a_wrong_resolver_leaves_a_document(workdir: Workdir, name: str) -> None
     assert workdir.error()["origin"] == USER
 
 
+def test_packages_that_are_to_be_installed_at_run_time_are_refused(workdir: Workdir) -> None:
+    """Rather than running the task without them."""
+    workdir.module("good", "def add(x: int) -> int:\n    return x + 1\n")
+    workdir.inputs({"x": 1})
+    environ = {"_F_RUNTIME_PACKAGES": "somepackage"}
+    assert workdir.execute("good:add", environ=environ).code == EXIT_CODES["unsupported"]
+    assert "_F_RUNTIME_PACKAGES" in workdir.error()["message"]
+
+
 def test_a_wrong_input_is_named_by_its_path(workdir: Workdir) -> None:
     """The caller's mistake is the user's, and the text says where it is."""
     workdir.module("good", "def add(x: list[int]) -> int:\n    return sum(x)\n")
