@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MESSAGE_LIMIT = 32 * 1024
 TRACE_LIMIT = 64 * 1024
 TERMINATION_LIMIT = 4096
+_FLYTEKIT = "/site-packages/flytekit/"
 _RUNTIME = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _STANDARD_LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 
@@ -194,8 +195,8 @@ def _from_users_frame(start: TracebackType | None) -> TracebackType | None:
 
 
 def _is_ours(filename: str) -> bool:
-    """Frames of the runtime, and of the standard library between it and the user's code."""
-    if filename.startswith((_RUNTIME, "<frozen importlib")):
+    """Frames of the runtime, and of what stands between it and the user's code."""
+    if filename.startswith((_RUNTIME, "<frozen importlib")) or _FLYTEKIT in filename:
         return True
     return filename.startswith(_STANDARD_LIBRARY) and "site-packages" not in filename
 

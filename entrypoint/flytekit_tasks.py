@@ -8,7 +8,7 @@ absent here too. Of flytekit only `setup_execution` and `dispatch_execute` are u
 from __future__ import annotations
 
 from . import records
-from .errors import ConversionError, UsageError
+from .errors import ConversionError, ResolverError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +30,10 @@ def run(task: Any, given: dict[str, Given], command: Command) -> tuple[str, byte
 
     if any(form != "literal" for form, _ in given.values()):
         raise UsageError("a flytekit task is run by execute, with inputs.pb")
+    try:
+        import_module("flytekit")
+    except ImportError as error:
+        raise ResolverError(f"a task of flytekit's needs it in the image: {error}") from error
     message = {"literals": {name: literal for name, (_, literal) in given.items()}}
     literal_map = _literal_map(encode("LiteralMap", message))
     options = command.options

@@ -7,8 +7,8 @@ process gets whole, and what follows resolves the task of one element.
 
 from __future__ import annotations
 
-from .contract import map_index
-from .errors import InputsCorruptError, ResolverError, UserError
+from .contract import LEGACY_MAP_RESOLVER, map_index
+from .errors import InputsCorruptError, ResolverError, UnsupportedError, UserError
 from .inputs import fetched, is_json, json_object
 
 TYPE_CHECKING = False
@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
     from .contract import Command
     from .inputs import Given
+
+
+RESOLVERS = (
+    "map",
+    "flytekit.core.array_node_map_task.ArrayNodeMapTaskResolver",
+    LEGACY_MAP_RESOLVER,
+)
 
 
 class Mapped:
@@ -38,6 +45,9 @@ class Mapped:
 
 def read_element(command: Command, environ: Mapping[str, str]) -> dict[str, Given]:
     """The inputs of this process's element."""
+    resolver = command.options["resolver"]
+    if resolver is not None and resolver not in RESOLVERS:
+        raise UnsupportedError(f"map-execute knows {', '.join(RESOLVERS)}, not {resolver}")
     index = map_index(environ)
     bound = Mapped(command.arguments).bound
     uri = command.options["inputs"] or ""

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from entrypoint.contract import LEGACY_MAP_RESOLVER
 from entrypoint.wire.lazy import elements, entries
 from entrypoint.wire.protobuf import decode, encode
+from tests.house.project import ROOT
 from tests.unit.entrypoint.workdir import FLYTE_RESOLVER, Result, Workdir, literal
 
 CODE = """
@@ -101,6 +103,28 @@ def test_json_inputs_are_mapped_too(workdir: Workdir) -> None:
     where = ("--inputs", "in.json", "--output-prefix", "out", "--")
     assert workdir.run("map-execute", *where, *words, environ=INDEX).code == 0
     assert json.loads((workdir.prefix / "outputs.json").read_text()) == {"o0": 8.0}
+
+
+def test_another_map_resolver_is_refused_by_name(workdir: Workdir) -> None:
+    """Its arguments may mean something else."""
+    workdir.inputs({})
+    where = ("--inputs", "inputs.pb", "--output-prefix", "out", "--resolver", "my.Resolver", "--")
+    assert workdir.run("map-execute", *where, "x", environ=INDEX).code == 16
+    assert "not my.Resolver" in workdir.error()["message"]
+
+
+def test_the_task_knows_its_index_and_older_map_tasks_their_directory(workdir: Workdir) -> None:
+    """`map_index`, and OUTPUT_PREFIX/INDEX."""
+    code = "import sys\nsys.path.append({!r})\nimport imagekit\ndef where(x: int) -> int:\n"
+    body = "    return imagekit.current_context().map_index\n"
+    workdir.module("tasks", code.format(str(ROOT)) + body)
+    message = {"literals": {"x": many(1, 2, 3)}}
+    (workdir.path / "inputs.pb").write_bytes(encode("LiteralMap", message))
+    words = ("vars", "", "resolver", "module", "task-module", "tasks", "task-name", "where")
+    where = ("--inputs", "inputs.pb", "--output-prefix", "out", "--resolver", LEGACY_MAP_RESOLVER)
+    assert workdir.run("pyflyte-map-execute", *where, "--", *words, environ=INDEX).code == 0
+    data = (workdir.prefix / "1" / "outputs.pb").read_bytes()
+    assert decode("LiteralMap", data) == {"literals": {"o0": literal(1)}}
 
 
 @pytest.mark.parametrize("words", [["vars", "a"], ["x", "", "resolver", "module", "t"]])

@@ -156,6 +156,16 @@ def test_without_cloudpickle_it_is_said_so(pickles: Pickles) -> None:
     assert "needs cloudpickle, which this image" in pickles.workdir.error()["message"]
 
 
+def test_a_flytekit_task_without_flytekit_is_a_resolver_error(workdir: Workdir) -> None:
+    """Not a defect of ours, and nothing to try again."""
+    workdir.module("tasks", "class Task:\n    dispatch_execute = None\ntask = Task()\n")
+    workdir.module("flytekit", "raise ImportError('broken')\n")
+    workdir.inputs({})
+    assert workdir.execute("tasks:task").code == 15
+    assert "needs it in the image: broken" in workdir.error()["message"]
+    assert workdir.run("call", "tasks:task").code == 2
+
+
 EXECUTORS = """
 from typing import NamedTuple
 
