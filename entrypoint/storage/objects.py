@@ -17,8 +17,9 @@ from . import join, needed, scheme_of, scratch
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from typing import Any
+    from typing import IO, Any
 
+_RANGE = 64 << 20
 _PART = 16 << 20
 _AT_ONCE = 8
 _ATTEMPTS = 4
@@ -155,21 +156,29 @@ def _download(store: Any, wanted: list[tuple[Any, str]]) -> None:
         (
             (found, target, start)
             for found, target in wanted
-            for start in range(0, found["size"], _PART)
+            for start in range(0, found["size"], _RANGE)
         ),
     )
 
 
 def _download_part(store: Any, found: Any, target: str, start: int) -> None:
-    options: dict[str, Any] = {"range": (start, min(start + _PART, found["size"]))}
-    if found.get("e_tag"):
-        options["if_match"] = found["e_tag"]
-    data = memoryview(_tried(lambda: store.get(found["path"], options=options).bytes()))
-    if len(data) != options["range"][1] - start:
-        raise OSError(f"{found['path']} ended early")
+    end = min(start + _RANGE, found["size"])
     with open(target, "r+b") as file:
         file.seek(start)
-        file.write(data)
+        _tried(lambda: _copy_range(store, found, file, end))
+        if file.tell() != end:
+            raise OSError(f"{found['path']} ended early")
+
+
+def _copy_range(store: Any, found: Any, file: IO[bytes], end: int) -> None:
+    """From where the file stands, so that another attempt goes on where one broke off."""
+    if file.tell() >= end:
+        return
+    options: dict[str, Any] = {"range": (file.tell(), end)}
+    if found.get("e_tag"):
+        options["if_match"] = found["e_tag"]
+    for chunk in store.get(found["path"], options=options):
+        file.write(chunk)
 
 
 def _contents(directory: str, key: str) -> Iterator[tuple[str, str | bytes]]:

@@ -13,7 +13,7 @@ import threading
 import time
 from base64 import b64encode
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.request import ProxyHandler, Request, build_opener
@@ -27,6 +27,7 @@ from entrypoint.wire.protobuf import decode, encode
 
 pytestmark = pytest.mark.s3
 MAIN = Path(__file__).parents[3] / "entrypoint" / "__main__.py"
+RANGE = 5 << 20
 LARGE = 3 * objects._PART + 12_345
 
 
@@ -85,10 +86,13 @@ def environment(endpoint: str) -> dict[str, str]:
     }
 
 
-def test_small_and_large_files_come_back(bucket: Any, tmp_path: Path) -> None:
+def test_small_and_large_files_come_back(
+    bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In one request or in parallel parts, whatever the boundaries."""
+    monkeypatch.setattr(objects, "_RANGE", RANGE)
     storage = storage_for("s3://x")
-    for size in (0, 1, objects._PART, objects._PART + 1, LARGE):
+    for size in (0, 1, RANGE, RANGE + 1, objects._PART, LARGE):
         source = tmp_path / f"{size}.bin"
         source.write_bytes(os.urandom(1024) * (size // 1024) + b"x" * (size % 1024))
         uri = f"{bucket.name}/some/{size}.bin"
@@ -221,6 +225,48 @@ def test_uploads_carry_checksums(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_environment_says_where_and_how(environ: dict[str, str], expected: Any) -> None:
     """By the clouds' own names, and Flyte's before them."""
     assert settings_for_s3("b", environ) == {"checksum_algorithm": "SHA256", **expected}
+
+
+def test_a_body_that_breaks_off_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a server that ends each answer early until it has ended four."""
+    content = os.urandom(3_000_000)
+    ranges: list[str] = []
+
+    class Breaking(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.begin(200, len(content))
+
+        def do_GET(self) -> None:
+            ranges.append(self.headers["Range"])
+            start, end = map(int, ranges[-1].removeprefix("bytes=").split("-"))
+            self.begin(206, end + 1 - start, f"bytes {start}-{end}/{len(content)}")
+            body = content[start : end + 1]
+            self.wfile.write(body[:500_000] if len(ranges) <= 4 else body)
+
+        def begin(self, status: int, size: int, span: str = "") -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(size))
+            self.send_header("ETag", '"e"')
+            self.send_header("Last-Modified", "Mon, 01 Jan 2024 00:00:00 GMT")
+            if span:
+                self.send_header("Content-Range", span)
+            self.end_headers()
+
+        def log_message(self, *arguments: Any) -> None:
+            """Quietly."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Breaking) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        for name, value in environment(f"http://127.0.0.1:{server.server_port}").items():
+            monkeypatch.setenv(name, value)
+        try:
+            path = objects.fetch("s3://bucket-that-breaks/key")
+        finally:
+            server.shutdown()
+            thread.join()
+    assert Path(path).read_bytes() == content
+    assert len(ranges) == 5
 
 
 def test_names_that_lead_out_of_the_directory_are_refused() -> None:
