@@ -13,6 +13,7 @@ import pickle
 from hashlib import sha256
 from io import BytesIO
 
+from ..contract import running
 from ..errors import ConversionError, InputsCorruptError, InputsMissingError
 from ..storage import storage_for
 from . import EXACTLY, LOOSELY, NO, describe, fit, kind_of
@@ -90,8 +91,10 @@ class Pickled:
 
     def _check(self, uri: str, data: bytes, digest: str | None) -> None:
         if digest is None:
-            if os.environ.get("IMAGEKIT_REQUIRE_DIGEST", "") not in ("", "0"):
-                raise ConversionError(f"IMAGEKIT_REQUIRE_DIGEST is set, and {uri} has no digest")
+            if _demands_digest():
+                raise ConversionError(
+                    f"{uri} has no digest, and IMAGEKIT_REQUIRE_DIGEST demands one"
+                )
         elif sha256(data).hexdigest() != digest:
             raise InputsCorruptError(f"{uri} is not what its sha256 {digest} says")
 
@@ -144,6 +147,15 @@ class Bytes(Pickled):
         value = _PlainUnpickler(BytesIO(data)).load()
         self._check_type(value)
         return value
+
+
+def _demands_digest() -> bool:
+    """By the command line, of which the environment is a part."""
+    if running:
+        wish = running[0].options.get("require-digest")
+    else:
+        wish = os.environ.get("IMAGEKIT_REQUIRE_DIGEST")
+    return (wish or "").lower() in ("1", "t", "true")
 
 
 class _PlainUnpickler(pickle.Unpickler):

@@ -22,6 +22,7 @@ from entrypoint.types.hashes import HashMethod
 from entrypoint.types.pickles import Pickle
 from entrypoint.wire.plain import plain
 from entrypoint.wire.protobuf import decode, encode
+from tests.unit.entrypoint.workdir import MAIN, Workdir
 
 NOWHERE = Place(None)
 
@@ -125,9 +126,33 @@ def test_a_digest_can_be_demanded(place: Place, monkeypatch: pytest.MonkeyPatch)
     del literal["metadata"]
     assert read_literal(pickled, literal) == 5
     monkeypatch.setenv("IMAGEKIT_REQUIRE_DIGEST", "1")
-    with pytest.raises(ConversionError, match="IMAGEKIT_REQUIRE_DIGEST is set"):
+    with pytest.raises(
+        ConversionError, match="has no digest, and IMAGEKIT_REQUIRE_DIGEST demands one"
+    ):
         read_literal(pickled, literal)
     assert read_literal(pickled, sent(Annotated[int, Pickle], 5, place)) == 5
+
+
+@pytest.mark.parametrize("how", ["option", "environment"])
+def test_a_digest_is_demanded_of_a_tasks_inputs(workdir: Workdir, how: str) -> None:
+    """By the command line or its twin in the environment; the task never starts."""
+    workdir.module(
+        "mod",
+        "from typing import Annotated\nfrom imagekit import Pickle\n"
+        "def task(x: Annotated[int, Pickle]) -> int:\n    return x\n",
+    )
+    (workdir.path / "pickled").write_bytes(pickle.dumps(5))
+    blob = {"uri": str(workdir.path / "pickled")}
+    inputs = {"literals": {"x": {"scalar": {"blob": blob}}}}
+    (workdir.path / "inputs.pb").write_bytes(encode("LiteralMap", inputs))
+    environ = {"PYTHONPATH": str(MAIN.parents[1])}
+    assert workdir.execute("mod:task", environ=environ).code == 0
+    options = ("--require-digest", "1") if how == "option" else ()
+    if how == "environment":
+        environ["IMAGEKIT_REQUIRE_DIGEST"] = "1"
+    result = workdir.execute("mod:task", *options, environ=environ)
+    assert result.code == 10
+    assert "has no digest" in workdir.error()["message"]
 
 
 def test_bytes_are_a_pickle_in_which_nothing_runs(place: Place) -> None:
