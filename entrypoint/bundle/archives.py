@@ -8,9 +8,11 @@ over, but for the executable bit.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -27,15 +29,19 @@ FREE_BYTES = 64 << 20
 MEMBER_LIMIT = 200_000
 HEADER_LIMIT = 1 << 20
 LINK_LIMIT = 4096
+# Positions and names that no file has; a full disk is not the archive's fault.
+_ARCHIVES_FAULT = (errno.EINVAL, errno.ENAMETOOLONG, errno.EILSEQ)
 _NAMING = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
 _BROKEN = (
     tarfile.TarError,
     zipfile.BadZipFile,
     zipfile.LargeZipFile,
     zlib.error,
+    struct.error,
     EOFError,
+    LookupError,
     NotImplementedError,
-    UnicodeError,
+    OverflowError,
     ValueError,
 )
 
@@ -53,6 +59,10 @@ def unpack(path: str, name: str, staging: Staging) -> None:
         raise BundleError(f"unpacking {name}: {error}") from error
     except _BROKEN as error:
         raise BundleError(f"unpacking {name}: {str(error) or type(error).__name__}") from error
+    except OSError as error:
+        if error.errno not in _ARCHIVES_FAULT:
+            raise
+        raise BundleError(f"unpacking {name}: {error}") from error
 
 
 class Budget:
