@@ -9,7 +9,7 @@ PINS := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.1
 	--generate-hashes --no-annotate --no-header --no-emit-index-url
 IRIS := train:train trees=50 max_depth=3
 
-.PHONY: help demo test check golden real bench requirements clean
+.PHONY: help demo test check golden real bench pyz requirements clean
 
 help: ## Show these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -47,6 +47,9 @@ real: $(VENV)/dev ## Run every test, against the real services that are installe
 
 bench: $(VENV)/dev ## Time builds and task starts beside their peers
 	$(BIN)/python -m bench
+
+pyz: $(BIN)/imagekit ## Write the runtime as one file, dist/imagekit.pyz, for images that may not be rebuilt
+	$(BIN)/python -m imagekit.builders.zipapp dist/imagekit.pyz
 
 requirements: $(VENV)/dev ## Resolve the project's own pins again
 	$(PINS) pyproject.toml --group pyproject.toml:build -o requirements/run.txt

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MESSAGE_LIMIT = 32 * 1024
 TRACE_LIMIT = 64 * 1024
 TERMINATION_LIMIT = 4096
+_FLYTEKIT = "/site-packages/flytekit/"
 _RUNTIME = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _STANDARD_LIBRARY = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 
@@ -41,7 +42,7 @@ class Failure:
     def __init__(self, outcome: str, code: str, message: str, *, kind: int, origin: int) -> None:
         self.outcome = outcome
         self.code = code
-        self.message = clipped(message, MESSAGE_LIMIT)
+        self.message = clipped(_without_secrets(message), MESSAGE_LIMIT)
         self.kind = kind
         self.origin = origin
         self.trace = ""
@@ -85,6 +86,12 @@ def interruption(signal_number: int) -> Failure:
     return failure
 
 
+def timed_out(seconds: float | None) -> Failure:
+    """Its own limit: the author's choice, and worth another try where the task has retries."""
+    message = f"the task took longer than its timeout of {seconds} seconds"
+    return Failure("timeout", "USER:Timeout", message, kind=RECOVERABLE, origin=USER)
+
+
 def death(signal_number: int | None, status: int) -> Failure:
     """The task's process ended without a word: killed by a signal, or by `os._exit(status)`."""
     if signal_number == SIGKILL:
@@ -100,7 +107,13 @@ def death(signal_number: int | None, status: int) -> Failure:
     return failure
 
 
-def encoded(failure: Failure, seconds: float) -> bytes:
+def _without_secrets(text: str) -> str:
+    from .secrets import masked
+
+    return masked(text, os.environ)
+
+
+def encoded(failure: Failure, seconds: float, worker: str) -> bytes:
     """The bytes of error.pb; the message has the form that Flyte's has."""
     from .wire.protobuf import encode
 
@@ -114,6 +127,7 @@ def encoded(failure: Failure, seconds: float) -> bytes:
         "kind": failure.kind,
         "origin": failure.origin,
         "timestamp": timestamp,
+        "worker": worker,
     }
     return encode("ErrorDocument", {"error": error})
 
@@ -158,7 +172,8 @@ def trace_of(error: BaseException) -> str:
         from traceback import TracebackException
 
         _skip_our_frames(error)
-        return clipped("".join(TracebackException.from_exception(error).format()), TRACE_LIMIT)
+        trace = "".join(TracebackException.from_exception(error).format())
+        return clipped(_without_secrets(trace), TRACE_LIMIT)
     except Exception as raised:  # noqa: BLE001
         return f"(no traceback: {type(raised).__qualname__} while making it)\n"
 
@@ -180,8 +195,8 @@ def _from_users_frame(start: TracebackType | None) -> TracebackType | None:
 
 
 def _is_ours(filename: str) -> bool:
-    """Frames of the runtime, and of the standard library between it and the user's code."""
-    if filename.startswith((_RUNTIME, "<frozen importlib")):
+    """Frames of the runtime, and of what stands between it and the user's code."""
+    if filename.startswith((_RUNTIME, "<frozen importlib")) or _FLYTEKIT in filename:
         return True
     return filename.startswith(_STANDARD_LIBRARY) and "site-packages" not in filename
 

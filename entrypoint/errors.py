@@ -9,8 +9,10 @@
     ├── InputsCorruptError          inputs-corrupt     13
     ├── OutputsError                outputs-failed     14
     ├── ResolverError               resolver           15   no such resolver, module or task
-    └── UnsupportedError            unsupported        16
+    ├── UnsupportedError            unsupported        16
+    └── BundleError                 bundle             17   the code bundle is refused
     Interrupted (SystemExit)        interrupted        143  SIGTERM; other signals 128 + number
+                                    timeout            124  what SIGTERM means after --timeout
 
 The class decides who is at fault and whether a retry makes sense; the text never does.
 """
@@ -32,6 +34,8 @@ EXIT_CODES = {
     "outputs-failed": 14,
     "resolver": 15,
     "unsupported": 16,
+    "bundle": 17,
+    "timeout": 124,
     "interrupted": 143,
 }
 
@@ -122,6 +126,15 @@ class ResolverError(EntrypointError):
 class UnsupportedError(EntrypointError):
     outcome = "unsupported"
     code = "USER:Unsupported"
+    kind = NON_RECOVERABLE
+    origin = USER
+
+
+class BundleError(EntrypointError):
+    """The code bundle is not what its digest says, or holds what no code bundle holds."""
+
+    outcome = "bundle"
+    code = "USER:Bundle"
     kind = NON_RECOVERABLE
     origin = USER
 

@@ -29,9 +29,9 @@ def is_json(uri: str | None) -> bool:
 
 
 def read_file(uri: str) -> dict[str, Given]:
-    data = _fetch(uri)
+    data = fetched(uri)
     if is_json(uri):
-        return {name: ("json", value) for name, value in _json_object(uri, data).items()}
+        return {name: ("json", value) for name, value in json_object(uri, data).items()}
     from .wire.protobuf import WireError, decode
 
     try:
@@ -41,7 +41,7 @@ def read_file(uri: str) -> dict[str, Given]:
     return {name: ("literal", literal) for name, literal in literals.items()}
 
 
-def _fetch(uri: str) -> bytes:
+def fetched(uri: str) -> bytes:
     try:
         with open(storage_for(uri).fetch(uri), "rb") as file:
             return file.read()
@@ -49,7 +49,7 @@ def _fetch(uri: str) -> bytes:
         raise InputsMissingError(f"reading {uri}: {error.strerror or error}") from error
 
 
-def _json_object(uri: str, data: bytes) -> dict[str, Any]:
+def json_object(uri: str, data: bytes) -> dict[str, Any]:
     from json import loads
 
     try:

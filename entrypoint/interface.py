@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import builtins
+import os
 
 from .errors import ConversionError, UserError
 from .types import read_literal, transformer_for
@@ -44,6 +45,20 @@ class Interface:
             name: _transformer(f"output {name}", hint) for name, hint in outputs.items()
         }
 
+    @classmethod
+    def of(cls, inputs: dict[str, Any], outputs: dict[str, Any]) -> Interface:
+        """From annotations by name; one output is the value returned, several a tuple."""
+        interface = cls.__new__(cls)
+        interface.optional = set()
+        interface.inputs = {
+            name: _transformer(f"parameter {name}", hint) for name, hint in inputs.items()
+        }
+        interface.outputs = {
+            name: _transformer(f"output {name}", hint) for name, hint in outputs.items()
+        }
+        interface.output_kind = ("none", "one")[len(outputs)] if len(outputs) < 2 else "several"
+        return interface
+
     def read(self, given: dict[str, Given]) -> dict[str, Any]:
         """Python values for the call; parameters that were not given keep their defaults."""
         self._check_names(given)
@@ -73,7 +88,7 @@ class Interface:
         literals = {}
         for name, item in self.outputs.items():
             try:
-                literals[name] = item.to_literal(values[name], place)
+                literals[name] = _apart(item.to_literal(values[name], place), item, place)
             except ConversionError as error:
                 error.inside(f"outputs.{name}")
                 raise
@@ -98,6 +113,15 @@ class Interface:
                 got = f"a tuple of {len(returned)}"
             raise ConversionError(f"outputs: expected a tuple of {len(self.outputs)}, got {got}")
         return dict(zip(self.outputs, returned, strict=True))
+
+
+def _apart(literal: Message, item: Type, place: Place) -> Message:
+    """A large literal in a file of its own, where Flyte's backend asks for that."""
+    if "_F_L_MIN_SIZE_MB" not in os.environ:
+        return literal
+    from .offload import offloaded
+
+    return offloaded(literal, item.literal_type, place, os.environ)
 
 
 def _transformer(what: str, hint: Any) -> Type:
@@ -134,12 +158,6 @@ _READERS: dict[str, Callable[[Type, Any], Any]] = {
 
 def _plain_function(function: Any) -> Any:
     """The function under decorators and task objects, which all name it `__wrapped__`."""
-    if hasattr(function, "dispatch_execute"):
-        raise UserError(
-            f"{type(function).__name__} is flytekit's own task object, not supported yet; "
-            "use imagekit.task or a plain function",
-            "USER:Interface",
-        )
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
     if not hasattr(function, "__code__"):
@@ -174,7 +192,7 @@ def _annotations(function: Any) -> dict[str, Any]:
             return plain
         from typing import get_type_hints
 
-        return get_type_hints(function)
+        return get_type_hints(function, include_extras=True)
     except Exception as error:
         raise UserError(f"reading the task's annotations: {error}", "USER:Interface") from error
 
@@ -194,7 +212,7 @@ def _outputs(returned: Any) -> tuple[str, dict[str, Any]]:
     if isinstance(returned, type) and issubclass(returned, tuple) and hasattr(returned, "_fields"):
         from typing import get_type_hints
 
-        hints = get_type_hints(returned)
+        hints = get_type_hints(returned, include_extras=True)
         fields = returned._fields
         return "several", {name: hints.get(name, type(None)) for name in fields}
     if returned is tuple or getattr(returned, "__origin__", None) is tuple:

@@ -21,9 +21,20 @@ class Place:
         """Store a local file or directory, and return its URI."""
         if self.prefix is None:
             return path
-        uri = join(join(self.prefix, os.urandom(16).hex()), os.path.basename(path))
+        return self._store(path, os.path.basename(path), self.prefix)
+
+    def keep_bytes(self, data: bytes, name: str) -> str:
+        """Store bytes, and return their URI; for a place that has a prefix."""
+        if self.prefix is None:
+            raise OutputsError(f"storing {name}: there is no place for it")
+        return self._store(data, name, self.prefix)
+
+    @staticmethod
+    def _store(source: str | bytes, name: str, prefix: str) -> str:
+        uri = join(join(prefix, os.urandom(16).hex()), name)
         try:
-            storage_for(uri).store(path, uri)
+            storage_for(uri).store(source, uri)
         except OSError as error:
-            raise OutputsError(f"storing {path} at {uri}: {error}") from error
+            what = source if isinstance(source, str) else name
+            raise OutputsError(f"storing {what} at {uri}: {error}") from error
         return uri

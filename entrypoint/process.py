@@ -21,7 +21,7 @@ from .errors import Interrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import FrameType
     from typing import TextIO
 
@@ -100,11 +100,36 @@ def _hide_our_main() -> None:
 
 
 _kept: list[object] = []
+_on_cancel: list[Callable[[], object]] = []
+
+
+def on_cancel(hook: Callable[[], object]) -> None:
+    """Have this called when the task is told to stop, before the exception that ends it.
+
+    It runs once, in the main thread, between two steps of whatever that is doing, last registered
+    first; the grace period is what it has. What it raises is printed, and the next one runs.
+
+    Example:
+        >>> on_cancel(lambda: print("saving"))
+    """
+    _on_cancel.append(hook)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
     del frame
+    if _on_cancel:
+        signals.set_handler(number, signals.SIG_IGN)
+        _run_hooks()
+        signals.set_handler(number, _interrupt)
     raise Interrupted(number)
+
+
+def _run_hooks() -> None:
+    while _on_cancel:
+        try:
+            _on_cancel.pop()()
+        except BaseException:  # noqa: BLE001
+            sys.excepthook(*sys.exc_info())
 
 
 def _keyboard_interrupt(number: int, frame: FrameType | None) -> None:

@@ -7,10 +7,24 @@ import os
 import sys
 
 from . import signals
+from .errors import EXIT_CODES, EntrypointError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .contract import Command
 
 
-def replace_process(words: list[str]) -> int:
+def replace_process(command: Command) -> int:
     """Returns only if it can't be run: 127 if there is no such program, else 126, as in shells."""
+    if "dest-dir" in command.options:
+        from .bundle import prepare
+
+        try:
+            prepare(command)
+        except EntrypointError as error:
+            sys.stderr.write(f"imagekit: {error}\n")
+            return EXIT_CODES[error.outcome]
+    words = command.arguments
     for number in (signals.SIGPIPE, signals.SIGXFSZ):
         signals.set_handler(number, signals.SIG_DFL)
     try:
@@ -18,7 +32,7 @@ def replace_process(words: list[str]) -> int:
     except FileNotFoundError:
         sys.stderr.write(
             f"imagekit: no command and no program called {words[0]}; the commands are "
-            "execute, call and version\n"
+            "execute, map-execute, fast-execute, call, wait and version\n"
         )
         return 127
     except OSError as error:

@@ -24,7 +24,8 @@ def publish(failure: document.Failure, command: Command, environ: Mapping[str, s
     written = False
     if prefix is not None:
         try:
-            records.fail(prefix, document.encoded(failure, time()))
+            data = document.encoded(failure, time(), command.worker or "")
+            records.fail(prefix, data, is_shared=command.worker is not None)
             written = True
         except EntrypointError as error:
             write_all(2, f"imagekit: {error}\n".encode("utf-8", "backslashreplace"))

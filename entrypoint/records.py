@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 OUTPUTS = "outputs.pb"
 OUTPUTS_JSON = "outputs.json"
+FUTURES = "futures.pb"
 ERROR = "error.pb"
-ALL = (OUTPUTS, OUTPUTS_JSON, ERROR)
+DECK = "deck.html"
+ALL = (OUTPUTS, OUTPUTS_JSON, FUTURES, ERROR, DECK)
 
 
 def clear(prefix: str) -> None:
@@ -27,20 +29,27 @@ def clear(prefix: str) -> None:
         raise OutputsError(f"removing old results from {prefix}: {error}") from error
 
 
-def commit(prefix: str, outputs: bytes, json: bytes | None) -> None:
+def commit(prefix: str, outputs: bytes, json: bytes | None, name: str = OUTPUTS) -> None:
     try:
         storage = storage_for(prefix)
         if json is not None:
             storage.store(json, join(prefix, OUTPUTS_JSON))
-        storage.store(outputs, join(prefix, OUTPUTS))
+        storage.store(outputs, join(prefix, name))
     except OSError as error:
         raise OutputsError(f"writing outputs to {prefix}: {error}") from error
 
 
-def fail(prefix: str, document: bytes) -> None:
-    clear(prefix)
+def fail(prefix: str, document: bytes, *, is_shared: bool) -> None:
+    """Leave the document; under a prefix that workers share, at a name that no other one has."""
+    name = ERROR
+    if is_shared:
+        from uuid import uuid4
+
+        name = f"error-{uuid4().hex}.pb"
+    else:
+        clear(prefix)
     try:
-        storage_for(prefix).store(document, join(prefix, ERROR))
+        storage_for(prefix).store(document, join(prefix, name))
     except OSError as error:
         raise OutputsError(f"writing the error document to {prefix}: {error}") from error
 

@@ -6,13 +6,15 @@ from __future__ import annotations
 import os
 import sys
 
-from . import process, records
+from . import contract, process, records
 from .errors import (
     EXIT_CODES,
     ConversionError,
     EntrypointError,
     Interrupted,
     OutputsError,
+    UnsupportedError,
+    UsageError,
     UserError,
 )
 from .inputs import is_json, read_inputs
@@ -28,6 +30,13 @@ if TYPE_CHECKING:
 
     from .contract import Command
     from .document import Failure
+    from .inputs import Given
+
+
+ANCHORED = (
+    *("inputs", "output-prefix", "raw-output-data-prefix", "termination-log"),
+    *("checkpoint-path", "prev-checkpoint", "dest-dir"),
+)
 
 
 class TaskRaisedError(Exception):
@@ -37,43 +46,92 @@ class TaskRaisedError(Exception):
 def execute(command: Command, environ: Mapping[str, str], parent: Parent) -> int:
     """Run the task, leave its record, and return the exit code."""
     try:
+        contract.running[:] = [command]
         process.prepare(environ)
         anchor(command)
-        perform(command, parent)
+        perform(command, environ, parent)
         exit_code = EXIT_CODES["ok"]
     except BaseException as error:  # noqa: BLE001
         process.settle()
         parent.check()
-        from .publish import publish
-
-        exit_code = publish(failure_of(error), command, environ)
+        exit_code = conclude(error, command, environ, parent)
     parent.tell(exit_code)
     return exit_code
 
 
+def conclude(
+    error: BaseException, command: Command, environ: Mapping[str, str], parent: Parent
+) -> int:
+    """Leave the record of a run that did not end by returning outputs; return the exit code."""
+    from .publish import publish
+
+    failure = failure_of(error)
+    if failure is None:
+        return EXIT_CODES["ok"]
+    if failure.exit_code == EXIT_CODES["interrupted"] and parent.is_late():
+        from .document import timed_out
+
+        failure = timed_out(command.timeout_seconds)
+    return publish(failure, command, environ)
+
+
 def anchor(command: Command) -> None:
     """A task may change its working directory; what the command line names stays where it is."""
-    for name in ("inputs", "output-prefix", "raw-output-data-prefix", "termination-log"):
-        value = command.options[name]
+    for name in ANCHORED:
+        value = command.options.get(name)
         if value is not None and not scheme_of(value):
             command.options[name] = os.path.abspath(value)
 
 
-def perform(command: Command, parent: Parent) -> None:
+def perform(command: Command, environ: Mapping[str, str], parent: Parent) -> None:
     prefix = command.options["output-prefix"]
-    if prefix is not None:
+    if prefix is not None and command.worker is None:
         records.clear(prefix)
+    if environ.get("_F_RUNTIME_PACKAGES"):
+        raise UnsupportedError("nothing is installed at run time (_F_RUNTIME_PACKAGES is set)")
+    if "dest-dir" in command.options:
+        from .bundle import prepare
+
+        prepare(command)
     if "test" in command.switches:
         resolve(command, only_resolver=True)
         return
-    given = read_inputs(command)
+    given = given_to(command, environ)
     task = resolve(command)
-    interface = Interface(task)
+    if hasattr(task, "dispatch_execute"):
+        delegate(task, given, command, parent)
+        return
+    make = getattr(task, "imagekit_interface", None)
+    interface = Interface(task) if make is None else make()
     returned = dispatch(task, interface.read(given))
     process.settle()
     outputs = interface.write(returned, place_for(command))
     parent.check()
     leave(outputs, command)
+
+
+def given_to(command: Command, environ: Mapping[str, str]) -> dict[str, Given]:
+    if command.verb != "map-execute":
+        return read_inputs(command)
+    from .mapping import read_element
+
+    return read_element(command, environ)
+
+
+def delegate(task: Any, given: dict[str, Given], command: Command, parent: Parent) -> None:
+    """The task is flytekit's own object, and flytekit runs it."""
+    from . import flytekit_tasks
+
+    prefix = command.options["output-prefix"]
+    if prefix is None or command.verb == "call":
+        raise UsageError("a flytekit task is run by execute, with inputs.pb")
+    try:
+        name, data = flytekit_tasks.run(task, given, command)
+    except flytekit_tasks.RaisedError as error:
+        raise TaskRaisedError from error.__cause__
+    process.settle()
+    parent.check()
+    records.commit(prefix, data, None, name)
 
 
 def resolve(command: Command, *, only_resolver: bool = False) -> Any:
@@ -84,8 +142,16 @@ def resolve(command: Command, *, only_resolver: bool = False) -> Any:
         return load(module, path)
     from .resolvers import DEFAULT, resolver_named
 
-    resolver = resolver_named(command.options["resolver"] or DEFAULT)
-    return None if only_resolver else guarded(resolver.load_task, command.arguments)
+    name, arguments = command.options["resolver"] or DEFAULT, command.arguments
+    if command.verb == "map-execute":
+        if only_resolver:
+            return None
+        from .mapping import Mapped
+
+        mapped = Mapped(arguments)
+        name, arguments = mapped.resolver, mapped.arguments
+    resolver = resolver_named(name)
+    return None if only_resolver else guarded(resolver.load_task, arguments)
 
 
 def guarded(load_task: Callable[[list[str]], Any], arguments: list[str]) -> Any:
@@ -150,13 +216,16 @@ def say(line: bytes) -> None:
         raise OutputsError(f"writing the outputs to standard output: {error}") from error
 
 
-def failure_of(error: BaseException) -> Failure:
+def failure_of(error: BaseException) -> Failure | None:
+    """None if the task asked for no record at all, as all but one of a distributed task do."""
     from .document import interruption, runtime_failure, task_failure
 
     if isinstance(error, TaskRaisedError) and error.__cause__ is not None:
         error = error.__cause__
         if isinstance(error, KeyboardInterrupt) and process.was_keyboard_interrupted():
             return interruption(SIGINT)
+        if any(each.__name__ == "IgnoreOutputs" for each in type(error).__mro__):
+            return None
         return task_failure(error)
     return runtime_failure(error)
 
@@ -164,11 +233,18 @@ def failure_of(error: BaseException) -> Failure:
 class Parent:
     """The supervisor, as seen from the task's process."""
 
-    __slots__ = ("pid", "pipe")
+    __slots__ = ("deadline", "pid", "pipe")
 
-    def __init__(self, pid: int, pipe: int) -> None:
+    def __init__(self, pid: int, pipe: int, deadline: float | None) -> None:
         self.pid = pid
         self.pipe = pipe
+        self.deadline = deadline
+
+    def is_late(self) -> bool:
+        """Whether a SIGTERM that came is the timeout's."""
+        from time import monotonic
+
+        return self.deadline is not None and monotonic() >= self.deadline
 
     def check(self) -> None:
         """A task whose supervisor was killed leaves nothing: the next attempt may be running."""

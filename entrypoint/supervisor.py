@@ -42,6 +42,10 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         from . import about
 
         return about.show(command.verb)
+    if command.verb == "wait":
+        from .wait import wait
+
+        return wait(command)
     return supervise(command, environ)
 
 
@@ -52,6 +56,8 @@ def supervise(command: Command, environ: Mapping[str, str]) -> int:
     signals.set_handler(signals.SIGCHLD, signals.SIG_DFL)
     before = signals.pthread_sigmask(signals.SIG_BLOCK, (*FORWARDED, signals.SIGALRM))
     group = Group()
+    limit = command.timeout_seconds
+    deadline = _deadline(limit)
     child = os.fork()
     if child == 0:
         os.close(reader)
@@ -60,17 +66,28 @@ def supervise(command: Command, environ: Mapping[str, str]) -> int:
         if command.verb == "program":
             from .program import replace_process
 
-            return replace_process(command.arguments)
+            return replace_process(command)
         from .run import Parent, execute
 
-        return execute(command, environ, Parent(parent, writer))
+        return execute(command, environ, Parent(parent, writer, deadline))
     os.close(writer)
     group.enter(child)
     watch = Watch(child, group, command.grace_seconds)
+    if limit is not None:
+        watch.limit(limit)
     signals.pthread_sigmask(signals.SIG_SETMASK, before)
     status = watch.wait()
     # Nothing here waits for the interpreter's tidying up, which takes as long as the rest of us.
     os._exit(conclude(command, environ, watch, status, _told(reader)))
+
+
+def _deadline(limit: float | None) -> float | None:
+    """On the clock that runs from here on for both processes."""
+    if limit is None:
+        return None
+    from time import monotonic
+
+    return monotonic() + limit
 
 
 def conclude(
@@ -81,11 +98,15 @@ def conclude(
         return told
     number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
     if command.verb == "program":
+        if watch.timed_out:
+            return EXIT_CODES["timeout"]
         return os.WEXITSTATUS(status) if number is None else 128 + number
-    from .document import death, interruption
+    from .document import death, interruption, timed_out
     from .publish import publish
 
     asked = watch.asked_to_stop
+    if watch.timed_out and number in (asked, signals.SIGKILL):
+        return publish(timed_out(command.timeout_seconds), command, environ)
     if asked is not None and number in (asked, signals.SIGKILL):
         return publish(interruption(asked), command, environ)
     return publish(death(number, os.waitstatus_to_exitcode(status)), command, environ)
@@ -163,10 +184,16 @@ class Watch:
         self.group = group
         self.grace_seconds = grace_seconds
         self.asked_to_stop: int | None = None
+        self.timed_out = False
         for number in FORWARDED:
             if signals.getsignal(number) is not signals.SIG_IGN:
                 signals.set_handler(number, self._forward)
         signals.set_handler(signals.SIGALRM, self._lose_patience)
+
+    def limit(self, seconds: float) -> None:
+        """Send SIGTERM after so long."""
+        signals.set_handler(signals.SIGALRM, self._time_out)
+        signals.setitimer(signals.ITIMER_REAL, max(seconds, 0.001))
 
     def wait(self) -> int:
         """The wait status of the task's process. Everything else that ends is an orphan of ours."""
@@ -191,11 +218,17 @@ class Watch:
             self.asked_to_stop = number
         if number == signals.SIGTERM:
             self.asked_to_stop = number
+            signals.set_handler(signals.SIGALRM, self._lose_patience)
             signals.setitimer(signals.ITIMER_REAL, max(self.grace_seconds, 0.001))
         try:
             os.kill(self.child, number)
         except ProcessLookupError:
             return
+
+    def _time_out(self, number: int, frame: FrameType | None) -> None:
+        del number
+        self.timed_out = True
+        self._forward(signals.SIGTERM, frame)
 
     def _lose_patience(self, number: int, frame: FrameType | None) -> None:
         del number, frame

@@ -12,9 +12,13 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from entrypoint.context import current_context as current_context
     from entrypoint.errors import RecoverableError as RecoverableError
+    from entrypoint.process import on_cancel as on_cancel
     from entrypoint.types.files import Directory as Directory
     from entrypoint.types.files import File as File
+    from entrypoint.types.hashes import HashMethod as HashMethod
+    from entrypoint.types.pickles import Pickle as Pickle
     from imagekit.spec.model import ImageSpec as ImageSpec
     from imagekit.tasks.task import task as task
 
@@ -22,11 +26,25 @@ if TYPE_CHECKING:
 _NAMES = {
     "Directory": ".types.files:Directory",
     "File": ".types.files:File",
+    "HashMethod": ".types.hashes:HashMethod",
     "ImageSpec": "imagekit.spec.model:ImageSpec",
+    "Pickle": ".types.pickles:Pickle",
     "RecoverableError": ".errors:RecoverableError",
+    "current_context": ".context:current_context",
+    "on_cancel": ".process:on_cancel",
     "task": "imagekit.tasks.task:task",
 }
-__all__ = ["Directory", "File", "ImageSpec", "RecoverableError", "task"]
+__all__ = [
+    "Directory",
+    "File",
+    "HashMethod",
+    "ImageSpec",
+    "Pickle",
+    "RecoverableError",
+    "current_context",
+    "on_cancel",
+    "task",
+]
 
 _RUNTIME = "_imagekit_entrypoint"
 

@@ -6,6 +6,7 @@ REQUIRE_REAL is a list of markers such as `docker,skopeo`, or `all`.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -35,6 +36,19 @@ def _network() -> str | None:
     return None if answer.returncode == 0 else f"no package index: {answer.stderr[-200:]}"
 
 
+def _object_store() -> str | None:
+    """The server is moto's; the client is obstore."""
+    lacking = [name for name in ("moto.server", "obstore", "fsspec") if not _importable(name)]
+    return f"no {', '.join(lacking)} for this Python" if lacking else None
+
+
+def _importable(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
 SERVICES: Mapping[str, Callable[[], str | None]] = {
     "docker": Docker(os.environ).probe,
     "podman": Podman(os.environ).probe,
@@ -44,6 +58,7 @@ SERVICES: Mapping[str, Callable[[], str | None]] = {
     "userns": Namespaces(os.environ).probe,
     "root": _root,
     "network": _network,
+    "s3": _object_store,
 }
 """What each marker needs: None when it is there, else what is missing. Asked once, when used."""
 

@@ -7,7 +7,7 @@ that its container arguments run as they are. To add one: a file here, and a lin
 
 from __future__ import annotations
 
-from ..errors import ResolverError, UnsupportedError
+from ..errors import ResolverError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 DEFAULT = "module"
 RESOLVERS = {
     "module": "module",
+    "notebook": "notebook",
+    "pickled": "pickled",
+    "template": "template",
+    "flytekit.core.python_auto_container.default_notebook_task_resolver": "notebook",
     "flytekit.core.python_auto_container.default_task_resolver": "module",
+    "flytekit.core.python_customized_container_task.default_task_template_resolver": "template",
+    "flytekit.extras.cloud_pickle_resolver.experimental_cloud_pickle_resolver": "pickled",
 }
 
 
@@ -31,8 +37,6 @@ def resolver_named(location: str) -> Resolver:
     if known is not None:
         own: Resolver = __import__(f"{__name__}.{known}", fromlist=["load_task"])
         return own
-    if location.startswith(("flytekit.", "flytekitplugins.")):
-        raise UnsupportedError(f"resolver {location} is not supported yet")
     from ..loading import load_dotted
 
     found = load_dotted(location)

@@ -2,7 +2,7 @@
 """Where inputs come from and outputs go, by the URI's scheme.
 
 A storage is anything with the three functions of `Storage`; the table names the module of each, so
-that a task imports only the one that it uses.
+that a task imports only the one that it uses. All that goes wrong is an OSError.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from ..errors import UnsupportedError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Protocol
+    from typing import Any, Protocol
 
     class Storage(Protocol):
         def fetch(self, uri: str) -> str:
@@ -25,17 +25,63 @@ if TYPE_CHECKING:
             """Remove these files, and what a killed writer left half written beside them."""
 
 
-SCHEMES = {"": "local", "file": "local"}
+SCHEMES = {
+    "": "local",
+    "abfs": "objects",
+    "abfss": "objects",
+    "az": "objects",
+    "azure": "objects",
+    "file": "local",
+    "gs": "objects",
+    "http": "web",
+    "https": "web",
+    "s3": "objects",
+    "s3a": "objects",
+}
+_OTHERS = "filesystems"
 
 
 def storage_for(uri: str) -> Storage:
-    scheme = scheme_of(uri)
-    module = SCHEMES.get(scheme)
-    if module is None:
-        known = ", ".join(sorted(f"{name}://" for name in SCHEMES if name))
-        raise UnsupportedError(f"no storage for {scheme}:// ({uri}); supported: {known}, paths")
+    """The module for the URI's scheme; fsspec knows many more, where the image has it."""
+    module = SCHEMES.get(scheme_of(uri), _OTHERS)
     storage: Storage = __import__(f"{__name__}.{module}", fromlist=["store"])
     return storage
+
+
+def needed(package: str, uri: str) -> Any:
+    """The package, or an error that says that the image lacks it."""
+    try:
+        return __import__(package)
+    except ModuleNotFoundError as error:
+        if error.name != package:
+            raise
+        raise UnsupportedError(
+            f"{scheme_of(uri)}:// needs the package {package}, which this image does not have; "
+            f"add it to the packages of the image's spec ({without_secrets(uri)})"
+        ) from None
+
+
+def scratch(uri: str) -> str:
+    """A path of the same name as the URI's, in a fresh directory that ends with the process."""
+    import atexit
+    import shutil
+    import tempfile
+
+    directory = tempfile.mkdtemp(prefix="imagekit-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    name = without_secrets(uri).rstrip("/").rpartition("/")[2]
+    return f"{directory}/{name or 'root'}"
+
+
+def without_secrets(uri: str) -> str:
+    """For texts: a URI's query may be a signature, its user a password."""
+    scheme, separator, rest = uri.partition("://")
+    if not separator or scheme.lower() in ("file", "s3", "gs"):
+        return uri
+    place, slash, path = rest.split("?", 1)[0].split("#", 1)[0].partition("/")
+    if scheme.lower() in ("http", "https"):
+        place = place.rpartition("@")[2]
+    return f"{scheme}://{place}{slash}{path}"
 
 
 def scheme_of(uri: str) -> str:

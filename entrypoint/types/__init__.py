@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Python values to Flyte's literals and back, by their type annotation.
 
-To add a type: one file with a class that has the members of `Type`, and one line in the table. A
-class is named by its module and its own name, so that no type's module is imported to find it.
+To add a type: one file with a class that has the members of `Type`, and one line in a table. A
+class is named by its module and its own name, so that no type's module is imported to find it;
+families of classes are known by an attribute (`SHAPES`), wishes in `Annotated[T, wish]` by their
+class (`MARKERS`).
 """
 
 from __future__ import annotations
@@ -42,54 +44,94 @@ if TYPE_CHECKING:
     class Type(Transformer, Packing, Protocol):
         """What every built-in type has."""
 
+        def fits(self, value: Any) -> int:
+            """NO, LOOSELY or EXACTLY: which variant of a union a value is, before any is tried."""
+
+
+NO, LOOSELY, EXACTLY = range(3)
 
 TRANSFORMERS = {
     "builtins.NoneType": "simple:Nothing",
     "builtins.bool": "simple:Boolean",
+    "builtins.bytes": "pickles:Bytes",
     "builtins.dict": "containers:Dictionary",
     "builtins.float": "simple:Float",
     "builtins.int": "simple:Integer",
     "builtins.list": "containers:List",
     "builtins.str": "simple:String",
+    "collections.abc.Generator": "iterators:Iteration",
+    "collections.abc.Iterator": "iterators:Iteration",
+    "datetime.date": "times:Day",
     "datetime.datetime": "times:Moment",
     "datetime.timedelta": "times:Span",
-    "types.UnionType": "optional:Optional",
-    "typing.Union": "optional:Optional",
+    "os.PathLike": "files:FileType",
+    "pathlib.Path": "paths:PathType",
+    "types.UnionType": "unions:Union",
+    "typing.Literal": "choices:Choice",
+    "typing.Union": "unions:Union",
     f"{__name__}.files.Directory": "files:DirectoryType",
     f"{__name__}.files.File": "files:FileType",
 }
-_DATACLASS = "records:Record"
+SHAPES = {
+    "__required_keys__": "typed_dicts:TypedDictionary",
+    "__members__": "enums:Enumeration",
+    "__dataclass_fields__": "records:Record",
+}
+MARKERS = {f"{__name__}.pickles.Pickle": "pickles:Pickled"}
+_HASHED = "hashes:Hashed"
+_REFUSED = {
+    "builtins.tuple": "a tuple is not supported as a value; use list[T] or a dataclass",
+}
+_QUALIFIERS = ("Required", "NotRequired", "ReadOnly")
 
 
 def transformer_for(annotation: Any) -> Type:
-    annotation = _bare(annotation)
-    name = _name(annotation)
-    target = TRANSFORMERS.get(name)
-    if target is None and hasattr(annotation, "__dataclass_fields__"):
-        target = _DATACLASS
-    if target is None:
-        supported = sorted(name.rpartition(".")[2] for name in TRANSFORMERS)
-        shown = name if isinstance(annotation, type) else f"{annotation!r:.100}"
-        raise ConversionError(
-            f"type {shown} is not supported (supported: {', '.join(supported)}, dataclasses)"
-        )
-    module, _, attribute = target.partition(":")
-    leaf = __import__(f"{__name__}.{module}", fromlist=[attribute])
-    made: Type = getattr(leaf, attribute)(annotation)
+    annotation, extras = _bare(annotation)
+    wishes = [MARKERS[name] for name in map(_name, extras) if name in MARKERS]
+    made: Type = _load(wishes[0] if wishes else _target(annotation))(annotation)
+    for extra in extras:
+        if hasattr(extra, "calculate"):
+            made = _load(_HASHED)(made, extra)
     return made
 
 
-def _bare(annotation: Any) -> Any:
-    """Without Annotated, NewType and `type X = ...` around it."""
+def _load(target: str) -> Any:
+    module, _, attribute = target.partition(":")
+    return getattr(__import__(f"{__name__}.{module}", fromlist=[attribute]), attribute)
+
+
+def _target(annotation: Any) -> str:
+    name = _name(annotation)
+    if name in TRANSFORMERS:
+        return TRANSFORMERS[name]
+    for attribute, target in SHAPES.items():
+        if hasattr(annotation, attribute):
+            return target
+    if name in _REFUSED:
+        raise ConversionError(_REFUSED[name])
+    supported = sorted({name.rpartition(".")[2] for name in TRANSFORMERS})
+    shown = name if isinstance(annotation, type) else f"{annotation!r:.100}"
+    raise ConversionError(
+        f"type {shown} is not supported (supported: {', '.join(supported)}, Enum, TypedDict, "
+        "dataclasses; Annotated[T, Pickle] asks for a pickle)"
+    )
+
+
+def _bare(annotation: Any) -> tuple[Any, list[Any]]:
+    """Without Annotated, NewType, `type X = ...` and the like; and what Annotated added."""
+    extras: list[Any] = []
     while True:
         if hasattr(annotation, "__metadata__"):
+            extras += annotation.__metadata__
             annotation = annotation.__origin__
         elif hasattr(annotation, "__supertype__"):
             annotation = annotation.__supertype__
         elif type(annotation).__name__ == "TypeAliasType":
             annotation = annotation.__value__
+        elif getattr(getattr(annotation, "__origin__", None), "_name", None) in _QUALIFIERS:
+            annotation = annotation.__args__[0]
         else:
-            return annotation
+            return annotation, extras
 
 
 def _name(annotation: Any) -> str:
@@ -98,14 +140,18 @@ def _name(annotation: Any) -> str:
     kind = getattr(annotation, "__origin__", None)
     if kind is None:
         kind = annotation if isinstance(annotation, type) else type(annotation)
-    return f"{kind.__module__}.{getattr(kind, '__qualname__', kind)}"
+    # Where Python 3.13 defines it.
+    module = kind.__module__.replace("pathlib._local", "pathlib")
+    return f"{module}.{getattr(kind, '__qualname__', kind)}"
 
 
 def read_literal(transformer: Type, literal: Message) -> Any:
     """The Python value of a literal; untyped ones are unpacked on the way."""
-    scalar = literal.get("scalar", {})
     if "offloaded_metadata" in literal:
-        raise ConversionError("offloaded literals are not supported yet")
+        from ..offload import fetched
+
+        literal = fetched(literal)
+    scalar = literal.get("scalar", {})
     try:
         if "binary" in scalar:
             return transformer.unpack(_unpacked(scalar["binary"]))
@@ -124,6 +170,12 @@ def _unpacked(binary: Message) -> Any:
     from ..wire import msgpack
 
     return msgpack.decode(binary.get("value", b""))
+
+
+def fit(value: Any, kind: type) -> int:
+    if type(value) is kind:
+        return EXACTLY
+    return LOOSELY if isinstance(value, kind) else NO
 
 
 def describe(value: Any) -> str:

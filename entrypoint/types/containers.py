@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ..errors import ConversionError
 from ..wire import messages
-from . import describe, kind_of, read_literal, transformer_for
+from . import EXACTLY, NO, describe, kind_of, read_literal, transformer_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,6 +69,11 @@ class List:
     def unpack(self, value: Any) -> list[Any]:
         return self._each(value, self.item.unpack)
 
+    def fits(self, value: Any) -> int:
+        if not isinstance(value, list):
+            return NO
+        return min(map(self.item.fits, value), default=EXACTLY)
+
     def _each(self, value: Any, convert: Any) -> list[Any]:
         if not isinstance(value, list):
             raise ConversionError(f"expected a list, got {describe(value)}")
@@ -123,6 +128,14 @@ class Dictionary:
         if self.value is None:
             return self._each(value, _same, _same)
         return self._each(value, self.value.unpack, self._key)
+
+    def fits(self, value: Any) -> int:
+        if not isinstance(value, dict):
+            return NO
+        if self.key is None or self.value is None:
+            return EXACTLY
+        parts = [*map(self.key.fits, value), *map(self.value.fits, value.values())]
+        return min(parts, default=EXACTLY)
 
     def _key(self, key: Any) -> Any:
         """JSON has text keys only: `{"1": ...}` is read as the dict[int, T] that was meant."""

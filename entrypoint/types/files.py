@@ -12,7 +12,7 @@ import os
 from ..errors import ConversionError, InputsMissingError
 from ..storage import scheme_of, storage_for
 from ..wire import messages
-from . import describe, kind_of
+from . import LOOSELY, NO, describe, fit, kind_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,10 +41,12 @@ class _Stored:
         if self._path is None:
             try:
                 self._path = storage_for(self.uri).fetch(self.uri)
-            except FileNotFoundError as error:
-                if self.is_stored:
+            except OSError as error:
+                if not self.is_stored:
+                    raise
+                if isinstance(error, FileNotFoundError):
                     raise InputsMissingError(f"{self.uri} does not exist") from error
-                raise
+                raise InputsMissingError(f"reading {self.uri}: {error}") from error
         return self._path
 
     def moved_to(self, uri: str, path: str) -> None:
@@ -117,6 +119,12 @@ class _StoredType:
         if not isinstance(value, str) or not value:
             raise ConversionError(f"expected a path or URI, got {describe(value)}")
         return self._given(value)
+
+    def fits(self, value: Any) -> int:
+        """A path or URI as text counts, where no variant is for text."""
+        if isinstance(value, str | os.PathLike) and not isinstance(value, _Stored):
+            return LOOSELY
+        return fit(value, self.type) if isinstance(value, self.type) else NO
 
     def _given(self, uri: str) -> Any:
         given = self.type(uri if scheme_of(uri) else os.path.abspath(uri))

@@ -7,16 +7,34 @@ import dataclasses
 
 from ..errors import ConversionError
 from ..suggest import suggestion
-from . import describe, kind_of, transformer_for
+from . import describe, fit, kind_of, transformer_for
 from .containers import MSGPACK_TYPE, packed_literal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any, ClassVar
 
     from ..place import Place
     from ..wire.protobuf import Message
     from . import Type
+
+
+def field_types(kind: type, names: Iterable[str]) -> dict[str, Type]:
+    from typing import get_type_hints
+
+    try:
+        hints = get_type_hints(kind, include_extras=True)
+    except Exception as error:
+        raise ConversionError(f"reading the annotations of {kind.__qualname__}: {error}") from error
+    types = {}
+    for name in names:
+        try:
+            types[name] = transformer_for(hints[name])
+        except ConversionError as error:
+            error.inside(f".{name}")
+            raise
+    return types
 
 
 class Record:
@@ -31,25 +49,10 @@ class Record:
     def types(self) -> dict[str, Type]:
         """Found at first use, so that a dataclass may contain itself."""
         if self._types is None:
-            from typing import get_type_hints
-
-            try:
-                hints = get_type_hints(self.type)
-            except Exception as error:
-                name = self.type.__qualname__
-                raise ConversionError(f"reading the annotations of {name}: {error}") from error
-            self._types = {}
-            for field in dataclasses.fields(self.type):
-                self._types[field.name] = self._field_type(field.name, hints[field.name])
+            self._types = field_types(
+                self.type, [each.name for each in dataclasses.fields(self.type)]
+            )
         return self._types
-
-    @staticmethod
-    def _field_type(name: str, hint: Any) -> Type:
-        try:
-            return transformer_for(hint)
-        except ConversionError as error:
-            error.inside(f".{name}")
-            raise
 
     def to_literal(self, value: Any, place: Place) -> Message:
         return packed_literal(self.pack(value, place))
@@ -88,6 +91,9 @@ class Record:
         for name, item in others.items():
             object.__setattr__(made, name, item)
         return made
+
+    def fits(self, value: Any) -> int:
+        return fit(value, self.type)
 
     def _check_names(self, value: dict[Any, Any]) -> None:
         for name in value:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ..errors import ConversionError
 from ..wire import messages
-from . import describe, kind_of
+from . import EXACTLY, LOOSELY, NO, describe, fit, kind_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ class Primitive:
 
     tag: str
     field: str
+    type: ClassVar[type]
     literal_type: ClassVar[Message]
 
     def __init__(self, annotation: Any) -> None:
@@ -42,10 +43,15 @@ class Primitive:
     def unpack(self, value: Any) -> Any:
         raise NotImplementedError
 
+    def fits(self, value: Any) -> int:
+        value = _plain_scalar(value)
+        return NO if isinstance(value, bool) else fit(value, self.type)
+
 
 class Integer(Primitive):
     tag = "int"
     field = "integer"
+    type = int
     literal_type: ClassVar[Message] = {"simple": messages.INTEGER}
 
     def from_literal(self, literal: Message) -> Any:
@@ -73,6 +79,7 @@ class Integer(Primitive):
 class Float(Primitive):
     tag = "float"
     field = "float_value"
+    type = float
     literal_type: ClassVar[Message] = {"simple": messages.FLOAT}
 
     def from_literal(self, literal: Message) -> Any:
@@ -91,10 +98,16 @@ class Float(Primitive):
         except OverflowError as error:
             raise ConversionError("is too large for a float") from error
 
+    def fits(self, value: Any) -> int:
+        """An int is a float too, where no variant is for ints."""
+        is_int = isinstance(_plain_scalar(value), int) and not isinstance(value, bool)
+        return LOOSELY if is_int else super().fits(value)
+
 
 class String(Primitive):
     tag = "str"
     field = "string_value"
+    type = str
     literal_type: ClassVar[Message] = {"simple": messages.STRING}
     textual = True
 
@@ -109,12 +122,16 @@ class String(Primitive):
 class Boolean(Primitive):
     tag = "bool"
     field = "boolean"
+    type = bool
     literal_type: ClassVar[Message] = {"simple": messages.BOOLEAN}
 
     def unpack(self, value: Any) -> bool:
         if not isinstance(value, bool):
             raise ConversionError(f"expected bool, got {_shown(value)}")
         return value
+
+    def fits(self, value: Any) -> int:
+        return fit(_plain_scalar(value), bool)
 
 
 class Nothing:
@@ -138,6 +155,9 @@ class Nothing:
     def unpack(self, value: Any) -> None:
         if value is not None:
             raise ConversionError(f"expected None, got {describe(value)}")
+
+    def fits(self, value: Any) -> int:
+        return EXACTLY if value is None else NO
 
 
 def _plain_scalar(value: Any) -> Any:

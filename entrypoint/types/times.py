@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""datetime and timedelta. A datetime without a time zone is UTC on the wire and comes back so."""
+"""datetime, date and timedelta.
+
+A datetime without a time zone is UTC on the wire and comes back so.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 
 from ..errors import ConversionError
 from ..wire import messages, times
-from . import describe, kind_of
+from . import NO, describe, fit, kind_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,6 +56,53 @@ class Moment:
         except ValueError as error:
             raise ConversionError(f"expected an ISO 8601 datetime, got {value!r:.60}") from error
 
+    def fits(self, value: Any) -> int:
+        return fit(value, datetime)
+
+
+class Day:
+    """A date: on the wire the midnight, in UTC, that it begins with."""
+
+    tag = "date"
+    literal_type: ClassVar[Message] = {"simple": messages.DATETIME}
+    textual = True
+
+    def __init__(self, annotation: Any) -> None:
+        """The annotation is date."""
+
+    def to_literal(self, value: Any, place: Place) -> Message:
+        self._check(value)
+        midnight = datetime(value.year, value.month, value.day, tzinfo=timezone.utc)
+        return {"scalar": {"primitive": {"datetime": times.timestamp_of(midnight)}}}
+
+    def from_literal(self, literal: Message) -> date:
+        primitive = literal.get("scalar", {}).get("primitive", {})
+        if "datetime" not in primitive:
+            raise ConversionError(f"expected date, got {kind_of(literal)}")
+        return times.datetime_of(primitive["datetime"]).date()
+
+    def pack(self, value: Any, place: Place) -> str:
+        self._check(value)
+        text: str = value.isoformat()
+        return text
+
+    def unpack(self, value: Any) -> date:
+        """A date, or the midnight that stands for it in outputs.json."""
+        if not isinstance(value, str):
+            raise ConversionError(f"expected an ISO 8601 date, got {describe(value)}")
+        try:
+            return date.fromisoformat(value.partition("T00:00:00")[0])
+        except ValueError as error:
+            raise ConversionError(f"expected an ISO 8601 date, got {value!r:.60}") from error
+
+    def fits(self, value: Any) -> int:
+        return NO if isinstance(value, datetime) else fit(value, date)
+
+    def _check(self, value: Any) -> None:
+        """A datetime is a date to Python; its time would be lost."""
+        if not self.fits(value):
+            raise ConversionError(f"expected date, got {describe(value)}")
+
 
 class Span:
     tag = "timedelta"
@@ -87,6 +137,9 @@ class Span:
             return timedelta(seconds=value)
         except (OverflowError, ValueError) as error:
             raise ConversionError("is no time span that Python knows") from error
+
+    def fits(self, value: Any) -> int:
+        return fit(value, timedelta)
 
 
 def _seconds(text: str) -> float:

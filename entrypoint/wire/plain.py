@@ -29,6 +29,9 @@ def plain(literal: Message) -> Any:
     if "map" in literal:
         return plain_map(literal["map"])
     for kind, value in literal.get("scalar", {}).items():
+        if kind == "blob":
+            digest = literal.get("metadata", {}).get("sha256")
+            return {"path": value.get("uri", "")} | ({"sha256": digest} if digest else {})
         if kind in _SCALARS:
             return _SCALARS[kind](value)
     raise WireError(f"a literal of {sorted(literal.get('scalar', literal))} has no JSON form")
@@ -86,7 +89,6 @@ _SCALARS: dict[str, Callable[[Message], Any]] = {
     "primitive": _primitive,
     "union": lambda union: plain(union.get("value", {})),
     "none_type": lambda _: None,
-    "blob": lambda blob: {"path": blob.get("uri", "")},
     "binary": _binary,
     "generic": lambda struct: jsonable(struct_value(struct)),
 }

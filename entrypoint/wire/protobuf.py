@@ -9,7 +9,7 @@ key begins another, protobuf's Python package sorts the longer first; here it is
 
 from __future__ import annotations
 
-from .messages import DELIMITED, FIXED64, VARINT, Field, Layout, layout_of
+from .messages import DELIMITED, FIXED32, FIXED64, VARINT, Field, Layout, layout_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,16 @@ if TYPE_CHECKING:
 UNKNOWN = "$unknown"
 DEPTH_LIMIT = 100  # below the outermost message; protobuf's own default
 SIZE_LIMIT = 0x7FFFFFFF
-_START_GROUP, _END_GROUP, _FIXED32 = 3, 4, 5
+_RANGES = {
+    "int64": (-(1 << 63), 1 << 63),
+    "uint64": (0, 1 << 64),
+    "int32": (-(1 << 31), 1 << 31),
+    "enum": (-(1 << 31), 1 << 31),
+    "uint32": (0, 1 << 32),
+    "bool": (0, 2),
+}
+_START_GROUP, _END_GROUP = 3, 4
+_FLOATS = {"double": ("<d", 8), "float": ("<f", 4)}
 _MAP_KEY_TAG, _MAP_VALUE_NUMBER = b"\x0a", 2
 
 
@@ -143,12 +152,13 @@ def _read_delimited(
 
 
 def _read_number(field: Field, data: bytes, position: int, end: int) -> tuple[Any, int]:
-    if field.wire_type == FIXED64:
-        if end - position < 8:
+    if field.kind in _FLOATS:
+        form, size = _FLOATS[field.kind]
+        if end - position < size:
             raise WireError("message ends inside a number")
         from struct import unpack_from
 
-        return unpack_from("<d", data, position)[0], position + 8
+        return unpack_from(form, data, position)[0], position + size
     number, position = _read_varint(data, position, end)
     if field.kind == "bool":
         return number != 0, position
@@ -156,6 +166,8 @@ def _read_number(field: Field, data: bytes, position: int, end: int) -> tuple[An
         return number, position
     bits = 64 if field.kind == "int64" else 32
     number &= (1 << bits) - 1
+    if field.kind == "uint32":
+        return number, position
     return (number - (1 << bits) if number >> (bits - 1) else number), position
 
 
@@ -204,7 +216,7 @@ def _skip(data: bytes, position: int, end: int, tag: int, depth: int) -> int:
         return _read_span(data, position, end)[1]
     if wire_type == _START_GROUP:
         return _skip_group(data, position, end, tag >> 3, depth - 1)
-    size = {FIXED64: 8, _FIXED32: 4}.get(wire_type)
+    size = {FIXED64: 8, FIXED32: 4}.get(wire_type)
     if size is None or size > end - position:
         raise WireError("invalid or truncated field")
     return position + size
@@ -268,18 +280,23 @@ def _value_bytes(field: Field, value: Any, depth: int) -> bytes:
         return _delimited(_utf8(value))
     if field.kind == "bytes":
         return _delimited(value)
-    if field.kind == "double":
-        from struct import pack
-
-        return pack("<d", value)
+    if field.kind in _FLOATS:
+        return _float_bytes(_FLOATS[field.kind][0], value)
     return _varint(_unsigned(field.kind, int(value)))
+
+
+def _float_bytes(form: str, value: float) -> bytes:
+    from struct import pack
+
+    try:
+        return pack(form, value)
+    except OverflowError as error:
+        raise WireError(f"{value} is outside the range of float") from error
 
 
 def _unsigned(kind: str, value: int) -> int:
     """Two's complement in 64 bits, whatever the kind: a negative number takes ten bytes."""
-    low, high = (0, 1 << 64) if kind == "uint64" else (-(1 << 63), 1 << 63)
-    if kind in ("int32", "enum"):
-        low, high = -(1 << 31), 1 << 31
+    low, high = _RANGES[kind]
     if not low <= value < high:
         raise WireError(f"{value} is outside the range of {kind}")
     return value & 0xFFFFFFFFFFFFFFFF

@@ -112,23 +112,24 @@ def test_each_resolver_loads_tasks() -> None:
 
 def test_each_storage_fetches_stores_and_clears() -> None:
     """Every scheme leads to a module, and every module has a scheme."""
-    for scheme in storages.SCHEMES:
+    for scheme in (*storages.SCHEMES, "any-other"):
         storage = storages.storage_for(f"{scheme}://place" if scheme else "/place")
         for function in ("fetch", "store", "clear"):
             assert inspect.isfunction(getattr(storage, function))
-    assert set(storages.SCHEMES.values()) == leaves("entrypoint/storage")
+    assert {*storages.SCHEMES.values(), storages._OTHERS} == leaves("entrypoint/storage")
 
 
 def test_each_type_is_one_and_has_a_transformer() -> None:
     """Every name is a type's own, its class has what a transformer has, no module is unused."""
-    targets = {*transformers.TRANSFORMERS.values(), transformers._DATACLASS}
-    members = {"to_literal", "from_literal", "pack", "unpack"}
+    tables = (transformers.TRANSFORMERS, transformers.SHAPES, transformers.MARKERS)
+    targets = {transformers._HASHED, *(target for table in tables for target in table.values())}
+    members = {"to_literal", "from_literal", "pack", "unpack", "fits"}
     for target in targets:
         assert members <= set(dir(resolve(target, "entrypoint.types"))), target
-    for name in transformers.TRANSFORMERS:
+    for name in (*transformers.TRANSFORMERS, *transformers.MARKERS):
         kind = NAMELESS.get(name) or resolve(name)
-        # From Python 3.14 on both spellings of a union are one class.
-        assert transformers._name(kind) == name or kind.__name__ == "Union", name
+        # From Python 3.14 on both spellings of a union are one class. A Literal is never bare.
+        assert transformers._name(kind) == name or kind.__name__ in ("Union", "Literal"), name
     assert {target.partition(":")[0] for target in targets} == leaves("entrypoint/types")
 
 

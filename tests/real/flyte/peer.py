@@ -2,7 +2,7 @@
 """Run by the interpreter that has flytekit: writes each task's inputs.pb as flytekit makes it."""
 
 import sys
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,14 @@ INPUTS: dict[str, dict[str, Any]] = {
     "untyped": {"x": {"k": [1, {"z": None}], "n": 1.0}},
     "records": {"x": OUTER, "y": OUTER},
     "optional_record": {"x": 3},
+    "choices": {"x": "x", "y": ["a"], "z": shared.Color.BLUE, "w": "b"},
+    "days": {
+        "x": date(2024, 2, 29),
+        "y": shared.Choices(shared.Color.RED, date(2024, 1, 1), "3", b"\xff"),
+    },
+    "raw": {"x": b"\x00\xff"},
+    "iterated": {"x": iter([1, 2, 3])},
+    "paths": {"x": __file__},
     "fails": {"x": 1},
 }
 TASKS = {name: flytekit.task(getattr(shared, name)) for name in INPUTS}

@@ -1,9 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plain functions that both runtimes run."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Optional
+from datetime import date, datetime, timedelta
+from enum import Enum
+from os import PathLike
+from typing import Literal, Optional, Union
+
+
+class Color(Enum):
+    RED = "r"
+    BLUE = "b"
 
 
 @dataclass
@@ -11,6 +19,14 @@ class Inner:
     when: datetime
     span: timedelta
     note: Optional[str] = None  # noqa: UP045
+
+
+@dataclass
+class Choices:
+    color: Color
+    day: date
+    either: Union[int, str]  # noqa: UP007
+    raw: bytes = b""
 
 
 @dataclass
@@ -52,6 +68,32 @@ def records(x: Outer, y: Optional[Outer]) -> tuple[Outer, list[Inner]]:  # noqa:
 
 def optional_record(x: int) -> Optional[Inner]:  # noqa: UP045
     return Inner(datetime(2024, 1, 1), timedelta(seconds=x)) if x else None  # noqa: DTZ001
+
+
+def choices(
+    x: Union[int, str, None],  # noqa: UP007
+    y: Union[list[int], list[str]],  # noqa: UP007
+    z: Color,
+    w: Literal["a", "b"],
+) -> tuple[Union[int, float], Optional[Color], Literal[1, 2], list[Union[str, int]]]:  # noqa: UP007, UP045
+    return 3 if x == "x" else 1.5, z, 2, [*y, 4]
+
+
+def days(x: date, y: Choices) -> tuple[date, Choices, Union[date, datetime]]:  # noqa: UP007
+    return x + timedelta(days=1), y, x
+
+
+def raw(x: bytes) -> str:
+    return x.hex()
+
+
+def iterated(x: Iterator[int]) -> Iterator[str]:
+    return (f"{each}" for each in x)
+
+
+def paths(x: PathLike) -> str:  # type: ignore[type-arg]
+    with open(x) as file:
+        return file.read()
 
 
 def fails(x: int) -> int:

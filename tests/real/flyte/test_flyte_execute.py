@@ -25,9 +25,21 @@ HERE = Path(__file__).parent
 MAIN = HERE.parents[2] / "entrypoint" / "__main__.py"
 FLYTEKIT = os.environ.get("FLYTEKIT_PYTHON", "")
 RESOLVER = "flytekit.core.python_auto_container.default_task_resolver"
-SUCCEEDING = (
-    "integers several booleans moments maps untyped records optional_record".split()  # noqa: SIM905
-)
+SUCCEEDING = [
+    "integers",
+    "several",
+    "booleans",
+    "moments",
+    "maps",
+    "untyped",
+    "records",
+    "optional_record",
+    "choices",
+    "days",
+    "raw",
+    "iterated",
+    "paths",
+]
 
 if not FLYTEKIT and "flytekit" in os.environ.get("REQUIRE_REAL", "").split(","):
     raise RuntimeError("REQUIRE_REAL names flytekit, but FLYTEKIT_PYTHON is not set")

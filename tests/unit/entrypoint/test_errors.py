@@ -189,15 +189,23 @@ def test_missing_and_corrupt_inputs_are_the_systems_fault_and_recoverable(
     assert (error["kind"], error["origin"]) == (1, SYSTEM)
 
 
-@pytest.mark.parametrize("name", ["flytekit.other.resolver", "nowhere.resolver", "good.add"])
+@pytest.mark.parametrize("name", ["flytekit_absent.resolver", "nowhere.resolver", "good.add"])
 def test_a_wrong_resolver_leaves_a_document(workdir: Workdir, name: str) -> None:
-    """Flyte's other resolvers, one that does not exist, and one that is none."""
+    """Modules that do not exist, and an object that is no resolver."""
     workdir.module("good", "def add(x: int) -> int:\n    return x + 1\n")
     workdir.inputs({"x": 1})
     result = workdir.execute("good:add", "--resolver", name)
-    expected = "unsupported" if name.startswith("flytekit") else "resolver"
-    assert result.code == EXIT_CODES[expected]
+    assert result.code == EXIT_CODES["resolver"]
     assert workdir.error()["origin"] == USER
+
+
+def test_packages_that_are_to_be_installed_at_run_time_are_refused(workdir: Workdir) -> None:
+    """Rather than running the task without them."""
+    workdir.module("good", "def add(x: int) -> int:\n    return x + 1\n")
+    workdir.inputs({"x": 1})
+    environ = {"_F_RUNTIME_PACKAGES": "somepackage"}
+    assert workdir.execute("good:add", environ=environ).code == EXIT_CODES["unsupported"]
+    assert "_F_RUNTIME_PACKAGES" in workdir.error()["message"]
 
 
 def test_a_wrong_input_is_named_by_its_path(workdir: Workdir) -> None:
