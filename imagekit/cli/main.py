@@ -20,6 +20,7 @@ VERBS: Mapping[str, str] = {
     "lock": "Resolve specs and write their locks.",
     "run": "Run a task in an image, and print its outputs as JSON.",
     "inspect": "Show what an image is made of.",
+    "sidecar": "Put model servers next to tasks, in their pods.",
 }
 
 _INTERRUPTED = 130

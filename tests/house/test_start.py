@@ -95,7 +95,7 @@ def test_the_runtime_wheel_is_importable_alone(installed: Installed) -> None:
     found = installed.loaded(code)
     assert set(modules) <= found
     packages = {name.partition(".")[0] for name in found} - set(sys.stdlib_module_names)
-    assert packages == {"entrypoint", "imagekit"}
+    assert packages == {"entrypoint", "imagekit", "sidecars"}
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
