@@ -11,7 +11,6 @@ from .errors import PodError
 from .pod import (
     Pod,
     add_named,
-    insert_named,
     listed,
     mapped,
     plain,
@@ -61,17 +60,21 @@ def attach(
 
 
 def _add(spec: dict[str, Any], task: dict[str, Any], parts: Parts) -> None:
-    """Servers stand after the pod's own init containers and before all steps: they load at once."""
+    """Servers stand after the pod's own init containers and before all steps: they load at once.
+
+    The task's new variables come first, so that its own may name them as $(VAR).
+    """
     steps = [
-        str(container.get("name"))
+        container.get("name")
         for container in listed(spec, "initContainers")
         if container.get("command") == list(RUNTIME)
     ]
-    insert_named(spec, "initContainers", parts.server, before=steps)
+    add_named(spec, "initContainers", [parts.server], "the pod", before=steps)
     add_named(spec, "initContainers", parts.steps, "the pod")
     add_named(spec, "volumes", parts.volumes, "the pod")
     add_named(spec, "imagePullSecrets", parts.pull_secrets, "the pod")
-    add_named(task, "env", parts.environment, f"container {task.get('name')!r}")
+    own = [variable.get("name") for variable in listed(task, "env")]
+    add_named(task, "env", parts.environment, f"container {task.get('name')!r}", before=own)
 
 
 def _end_with_the_task(spec: dict[str, Any], sidecar: Sidecar, parts: Parts) -> None:

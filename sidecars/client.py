@@ -79,7 +79,13 @@ def find(name: str | None, environment: Mapping[str, str]) -> Connection:
     url, model, kind = value("URL"), value("MODEL"), value("KIND")
     if not url or not model or not kind:
         raise SidecarError(f"the environment tells of sidecar {name!r} only in part")
-    return Connection(name, url.rstrip("/"), model, kind, value("API_KEY"))
+    key = value("API_KEY")
+    if key is not None and not (key.isascii() and key.isprintable()):
+        raise SidecarError(
+            f"the API key of sidecar {name!r} is nothing that HTTP can carry",
+            hint="a Secret made from a file often ends with a line break",
+        )
+    return Connection(name, url.rstrip("/"), model, kind, key)
 
 
 def wait(

@@ -29,6 +29,8 @@ def spec_of(pod: Mapping[str, Any]) -> dict[str, Any]:
     spec = pod.get("spec")
     if not isinstance(spec, dict):
         raise PodError(["this is no pod: it has no `spec` that is a mapping"])
+    if "template" in spec:
+        raise PodError(["this is no pod, but something that makes pods of its `spec.template`"])
     return spec
 
 
@@ -86,36 +88,26 @@ def primary_of(spec: Mapping[str, Any], name: str | None) -> dict[str, Any]:
 
 
 def add_named(
-    owner: dict[str, Any], key: str, added: Iterable[Mapping[str, Any]], where: str
+    owner: dict[str, Any],
+    key: str,
+    added: Iterable[Mapping[str, Any]],
+    where: str,
+    before: Sequence[Any] = (),
 ) -> None:
-    """Append to a list whose members have unique names; an equal member that is there stays.
+    """Add to a list whose members have unique names; an equal member that is there stays.
 
+    New ones go to the end, or in front of the first member that has one of the names `before`.
     Raises PodError where a name is taken by something else.
     """
     present = listed(owner, key)
     taken = {item.get("name"): item for item in present}
-    clashes = []
-    for item in added:
-        name = item["name"]
-        if name not in taken:
-            present = [*present, dict(item)]
-        elif taken[name] != item:
-            clashes.append(f"{where}: {key} already has another {name!r}")
-    if clashes:
-        raise PodError(clashes, hint="give the sidecar another name, or take that one away")
-    if present:
-        owner[key] = present
-
-
-def insert_named(
-    owner: dict[str, Any], key: str, item: Mapping[str, Any], before: Sequence[str]
-) -> None:
-    """As add_named, but in front of the first member that has one of the names `before`."""
-    present = listed(owner, key)
-    names = [each.get("name") for each in present]
-    if item["name"] in names:
-        add_named(owner, key, [item], "the pod")
-        return
-    places = [index for index, name in enumerate(names) if name in before]
+    new = [dict(item) for item in added if taken.get(item["name"]) != item]
+    if clashes := [item["name"] for item in new if item["name"] in taken]:
+        raise PodError(
+            [f"{where}: {key} already has another {name!r}" for name in clashes],
+            hint="give the sidecar another name, or take that one away",
+        )
+    places = [index for index, item in enumerate(present) if item.get("name") in before]
     place = min(places, default=len(present))
-    owner[key] = [*present[:place], dict(item), *present[place:]]
+    if new:
+        owner[key] = [*present[:place], *new, *present[place:]]

@@ -75,6 +75,8 @@ class VLLM:
             key = name.lstrip("-").replace("-", "_").removeprefix("no_")
             if key in _OURS:
                 yield f"arguments: {name} is driven by {_OURS[key]}"
+        if "image" in (sidecar.store or {}) and not sidecar.model.startswith("/"):
+            yield f"store is an image, which is read-only: model has to be a path in {STORE}"
         if sidecar.gpu == 0 and sidecar.weights:
             needed = parse_quantity(sidecar.weights) + self.kv_cache_gib * 1024**3
             if needed > parse_quantity(sidecar.memory):

@@ -182,6 +182,7 @@ def test_the_tasks_container_is_found_by_name() -> None:
         ({"terminationGracePeriodSeconds": 5}, "5 is less than the server's 30"),
         ({"volumes": "none"}, "`volumes` is no list"),
         ({"containers": []}, "no containers"),
+        ({"template": {}}, "makes pods of its `spec.template`"),
     ],
 )
 def test_what_stands_in_the_way_is_named(spec: dict[str, Any], reason: str) -> None:
@@ -205,6 +206,14 @@ def test_a_variable_of_the_tasks_own_is_not_replaced() -> None:
     given["spec"]["containers"][0]["env"] = [{"name": "SIDECAR_MODEL_SERVER_URL", "value": "x"}]
     with pytest.raises(PodError, match="'main': env already has another"):
         attach(given, vllm())
+
+
+def test_the_tasks_variables_may_use_ours() -> None:
+    """Kubernetes knows in $(VAR) only what is defined before it."""
+    given = pod()
+    own = {"name": "OPENAI_BASE_URL", "value": "$(SIDECAR_MODEL_SERVER_URL)/v1"}
+    given["spec"]["containers"][0]["env"] = [own]
+    assert container(attach(given, vllm()), "main")["env"][-1] == own
 
 
 def test_a_template_without_an_image_names_the_gates() -> None:

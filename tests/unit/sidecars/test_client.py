@@ -111,6 +111,13 @@ def test_a_wrong_key_is_told_at_once(script: Script) -> None:
     assert "right" not in repr(found)
 
 
+def test_a_key_with_a_line_break_is_told(script: Script) -> None:
+    """As a Secret made with `echo` has it."""
+    script.key = "right\n"
+    with pytest.raises(SidecarError, match=r"nothing that HTTP can carry.*line break"):
+        sidecars.connect(environment=environment(script))
+
+
 @pytest.mark.parametrize(
     ("kind", "routes"),
     [

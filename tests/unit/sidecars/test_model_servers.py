@@ -78,6 +78,10 @@ def test_vllm_takes_models_from_where_they_are() -> None:
         {"name": "model-server-0", "mountPath": "/models", "readOnly": True}
     ]
     assert found["resources"]["limits"]["ephemeral-storage"] == "2Gi"
+    stored = {"image": {"reference": "registry.example/weights:1"}}
+    with pytest.raises(OptionError, match="read-only"):
+        server(vllm(store=stored))
+    assert server(vllm(model="/model-store/x", store=stored))["volumeMounts"][1]["readOnly"]
     assert "runai_streamer" in server(vllm(model="s3://bucket/x"))["args"]
 
 
