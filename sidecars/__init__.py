@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .errors import ServerRefusedError as ServerRefusedError
     from .errors import ServerSlowError as ServerSlowError
     from .errors import SidecarError as SidecarError
+    from .kube import attach_to_model as attach_to_model
+    from .kube import attach_to_template as attach_to_template
     from .sidecar import SecretKey as SecretKey
     from .sidecar import Sidecar as Sidecar
 
@@ -48,6 +50,8 @@ _NAMES = {
     "SidecarError": "errors",
     "VLLM": "engines.vllm",
     "attach": "attaching",
+    "attach_to_model": "kube",
+    "attach_to_template": "kube",
     "connect": "client",
     "problems_of": "check",
 }
