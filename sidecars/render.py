@@ -55,7 +55,7 @@ def render(sidecar: Sidecar, primary: Mapping[str, Any]) -> Parts:
         server=plain(_server(sidecar, served)),
         steps=tuple(map(plain, _steps(sidecar, served, environment, primary))),
         volumes=tuple(plain(volume) for volume, _ in _volumes(sidecar, served)),
-        environment=tuple(map(plain, environment)),
+        environment=environment,
         pull_secrets=tuple({"name": name} for name in sidecar.pull_secrets),
         group=served.group if sidecar.store else None,
     )

@@ -23,6 +23,7 @@ TOKEN_ROUTES = (
     "/api/generate",
     "/api/embed",
 )
+_ENDLESS_BYTES = 10**6
 
 
 @dataclass
@@ -31,7 +32,7 @@ class Script:
 
     Lies: `honest`, `no-model` (an empty list), `other-model`, `loading` (listed, and answers 503),
     `no-token` (200 without a token), `half` (half a body), `redirect`, `unauthorized`, `garbage`
-    (200, no JSON), `hang`, `drip` (a byte at a time), `reset` (the connection breaks).
+    (200, no JSON), `hang`, `drip` (a byte at a time, for ever), `reset` (the connection breaks).
     """
 
     model: str = "org/model"
@@ -133,12 +134,10 @@ class _Handler(BaseHTTPRequestHandler):
         if lie == "half":
             self._answer(200, body[: len(body) // 2], length=len(body))
         elif lie == "drip":
-            self._answer(200, b"", length=len(body))
+            self._answer(200, b"", length=_ENDLESS_BYTES)
             with contextlib.suppress(OSError):
-                for byte in body:
-                    self.wfile.write(bytes([byte]))
-                    if self.script.stopping.wait(0.05):
-                        return
+                while not self.script.stopping.wait(0.05):
+                    self.wfile.write(b" ")
         else:
             self._answer(200, body)
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 import sidecars
 from sidecars import ServerDiedError, ServerRefusedError, ServerSlowError, SidecarError
+from sidecars.asking import Server
 from sidecars.client import Connection, find, wait
 from tests.fakes.fake_model_server import TOKEN_ROUTES, Script, dying, free_port, serving
 
@@ -95,6 +97,14 @@ def test_redirects_are_not_followed(script: Script) -> None:
         with pytest.raises(ServerSlowError):
             sidecars.connect(environment=environment(script), timeout=SHORT)
         assert other.requests == []
+
+
+def test_half_an_answer_is_none(script: Script) -> None:
+    """It ended before the length that it promised."""
+    script.lies = ["half"]
+    server = Server(script.url)
+    with pytest.raises(http.client.IncompleteRead):
+        server.ask("GET", "/v1/models", until=server.clock() + 30)
 
 
 def test_a_wrong_key_is_told_at_once(script: Script) -> None:
