@@ -21,6 +21,7 @@ VERBS: Mapping[str, str] = {
     "run": "Run a task in an image, and print its outputs as JSON.",
     "push": "Send an image to a registry.",
     "inspect": "Show what an image is made of.",
+    "sidecar": "Put model servers next to tasks, in their pods.",
 }
 
 _INTERRUPTED = 130

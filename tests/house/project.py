@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("entrypoint", "imagekit")
+PACKAGES = ("entrypoint", "imagekit", "sidecars")
 STANDARD_LIBRARY = sys.stdlib_module_names | {"compression", "tomllib"}
 """Of every Python that is supported: the last two came after 3.10."""
 

@@ -33,7 +33,7 @@ def test_the_runtime_imports_the_standard_library_and_itself() -> None:
     """And itself relatively, as it runs under a private name."""
     foreign = [
         f"{relative(path)} imports {name}"
-        for path in files(".py", "entrypoint")
+        for path in files(".py", "entrypoint", "sidecars")
         for level, name in imports(path)
         if not level and name.partition(".")[0] not in STANDARD_LIBRARY
     ]

@@ -19,6 +19,8 @@ import pytest
 from entrypoint.contract import execute_arguments
 from entrypoint.wire.protobuf import encode
 from imagekit.builders.runtime import runtime_wheel
+from sidecars.render import RUNTIME
+from tests.fakes.fake_model_server import Script, serving
 from tests.golden.compare import check_golden
 from tests.house.project import ROOT
 
@@ -95,7 +97,7 @@ def test_the_runtime_wheel_is_importable_alone(installed: Installed) -> None:
     found = installed.loaded(code)
     assert set(modules) <= found
     packages = {name.partition(".")[0] for name in found} - set(sys.stdlib_module_names)
-    assert packages == {"entrypoint", "imagekit"}
+    assert packages == {"entrypoint", "imagekit", "sidecars"}
 
 
 @pytest.mark.parametrize("name", STATEMENTS)
@@ -125,6 +127,19 @@ def test_an_int_task_loads_the_listed_modules(installed: Installed, tmp_path: Pa
     bare = installed.run("-c", "import sys; print(*sys.modules)").stdout.split()
     found = set(done.stderr.split()) - {*bare, "atexit", "watch"}
     check_golden(TASK_MODULES, lines(sorted(found)))
+
+
+def test_the_gate_of_a_sidecar_runs_from_the_wheel(installed: Installed) -> None:
+    """With the words that pods call it by, and from any folder."""
+    with serving(Script()) as script:
+        values = {
+            "SIDECAR_S_URL": script.url,
+            "SIDECAR_S_MODEL": script.model,
+            "SIDECAR_S_KIND": "vllm",
+        }
+        command = [installed.python, *RUNTIME[1:], "wait", "--deadline", "60"]
+        done = subprocess.run(command, env=values, cwd="/", capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_help_loads_click_and_nothing_else_that_is_not_ours() -> None:

@@ -14,6 +14,7 @@ import click
 import pytest
 
 import imagekit
+import sidecars
 from entrypoint import resolvers
 from entrypoint import storage as storages
 from entrypoint import types as transformers
@@ -22,6 +23,8 @@ from imagekit.cli.main import VERBS
 from imagekit.debian import releases
 from imagekit.engines import ENGINES
 from imagekit.oci import destinations
+from sidecars.engines import ENGINES as SERVERS
+from sidecars.engines import engine_class
 from tests.house.project import ROOT, files, parsed, relative
 
 NAMELESS = {"builtins.NoneType": types.NoneType}
@@ -78,6 +81,31 @@ def test_each_file_with_a_command_is_a_verb() -> None:
         leaf: importlib.import_module(f"imagekit.cli.{leaf}") for leaf in leaves("imagekit/cli")
     }
     assert {leaf for leaf, module in modules.items() if hasattr(module, "command")} == set(VERBS)
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_each_kind_of_model_server_can_be_described(kind: str) -> None:
+    """By its name, without an argument, and it calls itself by that name."""
+    assert engine_class(kind)().kind == kind
+
+
+def test_each_module_of_a_model_server_is_in_the_table() -> None:
+    """Or is what several of them need."""
+    named = {target.partition(":")[0] for target in SERVERS.values()}
+    assert leaves("sidecars/engines") == named | {"modelfile", "variables"}
+
+
+def test_public_names_of_sidecars_are_what_they_say() -> None:
+    """Each leads to the thing of that name, and type checkers read the same."""
+    wrong = [name for name in sidecars._NAMES if getattr(sidecars, name).__name__ != name]
+    assert wrong == []
+    seen = {
+        alias.asname: node.module
+        for node in ast.walk(parsed(ROOT / "sidecars" / "__init__.py"))
+        if isinstance(node, ast.ImportFrom) and node.module != "__future__"
+        for alias in node.names
+    }
+    assert seen == dict(sidecars._NAMES)
 
 
 @pytest.mark.parametrize("name", ENGINES)

@@ -34,6 +34,9 @@ EXCEPTIONS = {
 }
 """By file. A name that only looks like a host: Debian's package of the Docker Engine."""
 
+RESOURCES = {"nvidia.com"}
+"""Half a name: Kubernetes calls a GPU `nvidia.com/gpu`."""
+
 URL = re.compile(r"https?://[^\s\"'<>`()\[\]\\,;]+")
 PUBLIC_NAME = re.compile(r"(?<![\w.@/-])(?:[a-z0-9-]+\.)+(?:org|com|net|io|dev)(?![\w.-]|\()")
 HOME = re.compile(r"(?<![\w.}])/(?:home|Users)/(?!task\b)\w+")
@@ -84,7 +87,7 @@ def test_no_public_host_is_named_outside_urls_either() -> None:
         f"{path}: {name}"
         for path, text in texts()
         for name in PUBLIC_NAME.findall(text)
-        if name not in STANDARDS and not is_reserved(name)
+        if name not in STANDARDS | RESOURCES and not is_reserved(name)
     }
     assert foreign - EXCEPTIONS == set()
 

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`imagekit sidecar`: model servers into pods, as YAML from stdin or a file to stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from inspect import signature
+from typing import Any, TypeVar
+
+import click
+import yaml
+
+from imagekit.cli.common import output_option, print_json
+from imagekit.errors import ImagekitError
+from sidecars.attaching import attach
+from sidecars.check import problems_of
+from sidecars.engines import ENGINES, engine_class
+from sidecars.errors import SidecarError
+from sidecars.render import render
+from sidecars.sidecar import Engine, SecretKey, Sidecar
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("--model", {"required": True, "help": "What the server serves."}),
+    ("--served-name", {"help": "What clients call it."}),
+    ("--image", {"help": "The server's, pinned by version or digest."}),
+    ("--name", {"help": "Of the server's container."}),
+    ("--port", {"type": int, "help": "Where the server listens."}),
+    ("--gpu", {"type": int, "help": "How many; 0 for the CPU."}),
+    ("--gpu-resource", {"help": "What Kubernetes calls them."}),
+    ("--cpu", {"help": "A quantity such as 4."}),
+    ("--memory", {"help": "A quantity such as 16Gi."}),
+    ("--shm", {"help": "Size of /dev/shm, counted in the limit."}),
+    ("--weights", {"help": "Size of the weights; time and disk space follow from it."}),
+    ("--speed", {"help": "Bytes per second at which weights arrive."}),
+    ("--startup-timeout", {"type": int, "help": "Seconds until the model has to answer."}),
+    (
+        "--store",
+        {"help": "Keeps the weights: claim:NAME, image:REFERENCE or path:DIR of the node."},
+    ),
+    ("--env", {"multiple": True, "help": "NAME=VALUE, in the server."}),
+    ("--secret", {"multiple": True, "help": "VARIABLE=SECRET/KEY, in the server."}),
+    ("--api-key", {"help": "SECRET/KEY that the server asks its clients for."}),
+    ("--hf-token", {"help": "SECRET/KEY of a token for the hub."}),
+    ("--ngc-api-key", {"help": "SECRET/KEY for NVIDIA's registry."}),
+    ("--pull-secret", {"multiple": True, "help": "A secret to pull images with."}),
+    ("--gate", {"type": click.Choice(["runtime", "probe"]), "help": "What holds the task back."}),
+    ("--gate-image", {"help": "Has our runtime, where the task's image has not."}),
+    ("--set", {"multiple": True, "help": "KEY=VALUE, a setting of the engine; for vLLM any flag."}),
+)
+_ENGINES_SECRETS = ("hf_token", "ngc_api_key")
+_VOLUMES: dict[str, Callable[[str], dict[str, Any]]] = {
+    "claim": lambda name: {"persistentVolumeClaim": {"claimName": name}},
+    "image": lambda reference: {"image": {"reference": reference}},
+    "path": lambda folder: {"hostPath": {"path": folder, "type": "Directory"}},
+}
+
+
+def _sidecar_options(function: Function) -> Function:
+    for name, settings in reversed(_OPTIONS):
+        function = click.option(name, **settings)(function)
+    engine = click.argument("engine", type=click.Choice(list(ENGINES)))
+    return engine(function)
+
+
+@click.group(epilog="Example: imagekit sidecar attach vllm --pod pod.yaml --model org/model")
+def command() -> None:
+    """Put model servers next to tasks, in their pods."""
+
+
+@command.command("attach", epilog="Example: imagekit sidecar attach vllm --model m --pod pod.yaml")
+@click.option("--pod", type=click.File(), default="-", help="The pod; stdin by default.")
+@click.option("--primary", help="The container that runs the task.")
+@click.option("--gpus-add-up", is_flag=True, help="The task has GPUs too.")
+@_sidecar_options
+def attach_command(pod: Any, primary: str | None, gpus_add_up: bool, **options: Any) -> None:
+    """Print a pod with a server of kind ENGINE in it."""
+    document = _load(pod)
+    _print(_told(lambda: attach(document, _sidecar(options), primary, gpus_add_up=gpus_add_up)))
+
+
+@command.command("render", epilog="Example: imagekit sidecar render ollama --model llama3.2")
+@_sidecar_options
+def render_command(**options: Any) -> None:
+    """Print what `attach` would add to a pod: lists of its spec, and the task's variables."""
+    task = {"name": "primary", "image": options["gate_image"] or "TASK_IMAGE"}
+    parts = _told(lambda: render(_sidecar(options), task))
+    lists = {
+        "initContainers": [parts.server, *parts.steps],
+        "volumes": parts.volumes,
+        "imagePullSecrets": parts.pull_secrets,
+        "env": parts.environment,
+    }
+    _print({key: list(members) for key, members in lists.items() if members})
+
+
+@command.command("check", epilog="Example: imagekit sidecar check pod.yaml")
+@click.argument("pod", type=click.File())
+@output_option
+def check_command(pod: Any, output: str) -> None:
+    """Find what would be wrong with a pod, also what the API server accepts in silence."""
+    problems = problems_of(_load(pod))
+    if output == "json":
+        print_json({"problems": problems})
+    else:
+        click.echo("\n".join(problems), nl=bool(problems))
+    if problems:
+        raise ImagekitError(f"{pod.name}: {len(problems)} problems")
+
+
+def _load(stream: Any) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(stream)
+    except yaml.YAMLError as error:
+        raise ImagekitError(f"reading {stream.name}: {error}") from error
+    if not isinstance(document, dict):
+        raise ImagekitError(f"reading {stream.name}: this is no pod")
+    return document
+
+
+def _print(document: dict[str, Any]) -> None:
+    click.echo(yaml.safe_dump(document, sort_keys=False), nl=False)
+
+
+def _told(make: Callable[[], Any]) -> Any:
+    """The library's errors, as the program shows them."""
+    try:
+        return make()
+    except SidecarError as error:
+        raise ImagekitError(error.message, hint=error.hint) from error
+
+
+def _sidecar(options: dict[str, Any]) -> Sidecar:
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    for name in ("api_key", *_ENGINES_SECRETS):
+        if name in given:
+            given[name] = _secret(given[name])
+    if "store" in given:
+        given["store"] = _volume(given["store"])
+    given["env"] = dict(_pairs(given.get("env", ())))
+    given["secrets"] = {name: _secret(text) for name, text in _pairs(given.pop("secret", ()))}
+    given["pull_secrets"] = given.pop("pull_secret", ())
+    kind = given.pop("engine")
+    settings = {name.replace("-", "_"): text for name, text in _pairs(given.pop("set", ()))}
+    settings |= {name: given.pop(name) for name in _ENGINES_SECRETS if name in given}
+    return Sidecar(engine=_engine(kind, settings), **given)
+
+
+def _engine(kind: str, settings: dict[str, Any]) -> Engine:
+    """Fields of the engine by their names; what vLLM has no field for is its own flag."""
+    made = engine_class(kind)
+    known = {name: each.annotation for name, each in signature(made).parameters.items()}
+    values: dict[str, Any] = {}
+    for name, value in settings.items():
+        if name in known:
+            is_text = str(known[name]).startswith("str") or not isinstance(value, str)
+            values[name] = value if is_text else yaml.safe_load(value)
+        elif "arguments" in known:
+            values.setdefault("arguments", {})[name] = yaml.safe_load(value)
+        else:
+            there = ", ".join(known) or "none"
+            raise ImagekitError(f"{kind} has no setting {name!r}; there are: {there}")
+    return made(**values)
+
+
+def _pairs(texts: Iterable[str]) -> Iterable[tuple[str, str]]:
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise click.UsageError(f"{text!r} is not written NAME=VALUE")
+        yield name, value
+
+
+def _secret(text: str) -> SecretKey:
+    secret, _, key = text.partition("/")
+    if not secret or not key:
+        raise click.UsageError("a secret is written SECRET/KEY: its name and its key, not its text")
+    return SecretKey(secret, key)
+
+
+def _volume(text: str) -> dict[str, Any]:
+    kind, _, name = text.partition(":")
+    if kind not in _VOLUMES or not name:
+        raise click.UsageError(f"--store {text!r} is none of claim:NAME, image:REF, path:DIR")
+    return _VOLUMES[kind](name)

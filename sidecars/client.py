@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""In the task: `sidecars.connect()` gives the server's address once its model answers."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from .asking import FAILURES, Server
+from .dialects import READY, dialect
+from .errors import ServerDiedError, ServerError, ServerSlowError, SidecarError
+from .sidecar import variable_name
+
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 1.0
+_URL = re.compile(r"SIDECAR_([A-Z0-9_]+)_URL")
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where the model is; `base_url`, `key` and `model` are what OpenAI's client takes."""
+
+    name: str
+    url: str
+    """Of the server; `base_url` is that of its OpenAI routes."""
+    model: str
+    kind: str
+    key: str | None = field(default=None, repr=False)
+
+    @property
+    def base_url(self) -> str:
+        return f"{self.url}/v1"
+
+
+def connect(
+    name: str | None = None,
+    *,
+    timeout: float = 300,
+    environment: Mapping[str, str] | None = None,
+) -> Connection:
+    """Wait until the sidecar's model answers one token, for at most `timeout` seconds.
+
+    `name` is the sidecar's, and may be left out if the pod has one. After a failed call of the
+    model, calling this again waits for a server that was restarted.
+
+    Raises a ServerError: ServerDiedError, ServerSlowError or ServerRefusedError; another
+    SidecarError where the pod has no such sidecar.
+    """
+    environment = os.environ if environment is None else environment
+    connection = find(name, environment)
+    wait(connection, timeout, pod_name(environment), started=True)
+    return connection
+
+
+def pod_name(environment: Mapping[str, str]) -> str:
+    """As `kubectl` wants it: a pod's host name is its name, unless the pod says otherwise."""
+    return environment.get("HOSTNAME", "POD")
+
+
+def find(name: str | None, environment: Mapping[str, str]) -> Connection:
+    """The sidecar that the environment tells of."""
+    there = {
+        found[1].lower().replace("_", "-"): found[1]
+        for variable in environment
+        if (found := _URL.fullmatch(variable))
+    }
+    if name is None and len(there) == 1:
+        (name,) = there
+    if name is None or name not in there:
+        names = ", ".join(sorted(there)) or "none"
+        wanted = "one sidecar" if name is None else f"sidecar {name!r}"
+        raise SidecarError(f"looking for {wanted}: the environment tells of {names}")
+
+    def value(suffix: str) -> str | None:
+        return environment.get(variable_name(name, suffix))
+
+    url, model, kind = value("URL"), value("MODEL"), value("KIND")
+    if not url or not model or not kind:
+        raise SidecarError(f"the environment tells of sidecar {name!r} only in part")
+    key = value("API_KEY")
+    if key is not None and not (key.isascii() and key.isprintable()):
+        raise SidecarError(
+            f"the API key of sidecar {name!r} is nothing that HTTP can carry",
+            hint="a Secret made from a file often ends with a line break",
+        )
+    return Connection(name, url.rstrip("/"), model, kind, key)
+
+
+def wait(
+    connection: Connection,
+    timeout: float,
+    pod: str,
+    say: Callable[[str], None] = lambda _: None,
+    *,
+    started: bool,
+) -> None:
+    """Return when the model answers; raises one of the ServerErrors.
+
+    `started`: the server is known to have listened before, so if nothing listens, it died.
+    """
+    server = Server(connection.url, connection.key)
+    ask = dialect(connection.kind)
+    until = server.clock() + timeout
+    lost, last, pause = started, "nothing listens", _FIRST_PAUSE_SECONDS
+    while server.clock() < until:
+        try:
+            last, lost, started = ask(server, connection.model, until), False, True
+            if last == READY:
+                return
+        except ConnectionRefusedError:
+            lost, last = started, "nothing listens"
+        except FAILURES as error:
+            lost, started = False, True
+            last = f"no whole answer: {str(error) or type(error).__name__}"
+        except ServerError as error:
+            raise type(error)(_text(connection, error.message, pod), hint=error.hint) from None
+        say(f"waiting for {connection.model}: {last}")
+        time.sleep(max(0.0, min(pause, until - server.clock())))
+        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+    kind = ServerDiedError if lost else ServerSlowError
+    verb = "the server died" if lost else f"it did not answer within {timeout:g} s"
+    raise kind(_text(connection, f"{verb}: {last}", pod), hint=_hint(connection, pod, lost=lost))
+
+
+def _text(connection: Connection, what: str, pod: str) -> str:
+    return f"model {connection.model} of sidecar {connection.name} in pod {pod}: {what}"
+
+
+def _hint(connection: Connection, pod: str, *, lost: bool) -> str:
+    log = f"kubectl logs {pod} -c {connection.name}"
+    return f"its last words: {log} --previous" if lost else f"its log: {log}"

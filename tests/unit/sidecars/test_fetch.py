@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Having Ollama fetch models. What serves here is a fake of its routes, over real sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sidecars.client import Connection
+from sidecars.errors import ServerRefusedError, ServerSlowError
+from sidecars.fetch import fetch
+from tests.fakes.fake_model_server import Script, free_port, serving
+
+
+@pytest.fixture
+def script() -> Iterator[Script]:
+    with serving(Script(model="something-else", lies=["honest"])) as script:
+        yield script
+
+
+def fetched(script: Script, create: dict[str, Any] | None = None, seconds: float = 20) -> list[str]:
+    said: list[str] = []
+    connection = Connection("model-server", script.url, "llama3.2", "ollama")
+    fetch(connection, create, seconds, said.append)
+    return said
+
+
+def part(done: int) -> dict[str, Any]:
+    return {"status": "pulling abc", "digest": "sha256:abc", "total": 100, "completed": done}
+
+
+def test_a_pull_tells_its_progress_in_tenths(script: Script) -> None:
+    """A log is no terminal: a line per tenth, not per message."""
+    lines = [{"status": "pulling manifest"}, *map(part, range(0, 101, 3)), {"status": "success"}]
+    script.pull_lines = [lines]
+    said = fetched(script)
+    assert said[0] == "pulling manifest"
+    assert said[1:11] == [f"pulling abc {percent}%" for percent in range(0, 100, 10)]
+    assert said[-1] == "success"
+
+
+def test_a_model_that_is_there_is_not_pulled(script: Script) -> None:
+    """A store that persists works without a network; no tag means latest."""
+    script.model = "llama3.2:latest"
+    assert fetched(script) == []
+    assert script.asked("/api/pull") == []
+
+
+def test_a_pull_that_is_cut_off_goes_on(script: Script) -> None:
+    """It ended without its success, or with an error of the network's."""
+    script.pull_lines = [[part(10)], [part(40), {"error": "connection reset by peer"}]]
+    said = fetched(script)
+    assert len(script.asked("/api/pull")) == 3
+    assert "trying again: /api/pull ended before its success" in said
+
+
+def test_a_name_that_is_wrong_is_told_at_once(script: Script) -> None:
+    """It will not be there on the second try."""
+    script.pull_lines = [[{"error": "pull model manifest: file does not exist"}]] * 9
+    with pytest.raises(ServerRefusedError, match="file does not exist"):
+        fetched(script)
+    assert len(script.asked("/api/pull")) == 1
+
+
+def test_the_time_ends_with_what_was_seen(script: Script) -> None:
+    """Also where nothing listens."""
+    script.pull_lines = [[part(10)]] * 99
+    with pytest.raises(ServerSlowError, match="ended before its success"):
+        fetched(script, seconds=0.5)
+    with pytest.raises(ServerSlowError, match="refused"):
+        fetched(Script(port=free_port()), seconds=0.5)
+
+
+def test_a_model_is_made_of_another(script: Script) -> None:
+    """By the fields that servers take now, never a Modelfile's text."""
+    create = {"from": "base", "template": "{{ .Prompt }}", "parameters": {"stop": ["<|a|>"]}}
+    fetched(script, create)
+    assert script.asked("/api/pull") == [{"model": "base", "stream": True}]
+    assert script.asked("/api/create") == [{**create, "model": "llama3.2", "stream": True}]
