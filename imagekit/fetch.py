@@ -20,6 +20,7 @@ from imagekit.errors import FetchError, IntegrityError
 from imagekit.files import exclusive, replacing, sha256_of
 from imagekit.paths import cache_directory
 from imagekit.urls import without_credentials
+from imagekit.usage import used
 
 _ATTEMPTS = 5
 _Result = TypeVar("_Result")
@@ -51,7 +52,7 @@ class _Arrival:
 def cached(sha256: str, *, directory: Path | None = None) -> Path | None:
     """The file with that digest (64 hex digits), if an earlier `fetch` left it here."""
     path = _location(sha256, directory)
-    return path if path.exists() else None
+    return path if used(path) else None
 
 
 def fetch(
@@ -70,10 +71,10 @@ def fetch(
         IntegrityError: a server gave other bytes.
     """
     path = _location(sha256, directory)
-    if path.exists():
+    if used(path):
         return path
     with exclusive(path.parent.parent / "locks" / sha256):
-        if path.exists():
+        if used(path):
             return path
         with replacing(path, mode=0o444) as stream:
             arrival = _Arrival(stream, hashlib.sha256())

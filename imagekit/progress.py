@@ -93,13 +93,13 @@ class _LineTask:
         self._say(line)
 
     def done(self) -> None:
-        amount = f" ({_size(self._done_bytes)})" if self._done_bytes else ""
+        amount = f" ({shown_size(self._done_bytes)})" if self._done_bytes else ""
         self._say(f"{self._label}: done{amount}")
 
     def _amount(self) -> str:
         if self._total_bytes is None:
-            return _size(self._done_bytes)
-        return f"{_size(self._done_bytes)} of {_size(self._total_bytes)}"
+            return shown_size(self._done_bytes)
+        return f"{shown_size(self._done_bytes)} of {shown_size(self._total_bytes)}"
 
 
 class _Bars:
@@ -149,7 +149,7 @@ def _rich_bars(stream: TextIO, *, colour: bool) -> RichBars:
     return Progress(*columns, console=console, transient=True)
 
 
-def _size(size_bytes: int) -> str:
+def shown_size(size_bytes: int) -> str:
     """Decimal units, as package indexes and registries write sizes."""
     size = float(size_bytes)
     for unit in ("B", "kB", "MB"):

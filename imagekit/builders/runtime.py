@@ -20,6 +20,7 @@ from imagekit.layers import record
 from imagekit.layers.wheel_layer import WheelFile
 from imagekit.lock.model import RuntimePin
 from imagekit.paths import cache_directory
+from imagekit.usage import used
 
 _CONTENT = (
     "entrypoint/**/*.py",
@@ -56,7 +57,7 @@ def runtime_wheel() -> RuntimeWheel:
     filename = f"imagekit_runtime-{version}-py3-none-any.whl"
     path = cache_directory() / "runtime" / filename
     data = _packed(files, version)
-    if not path.exists() or path.read_bytes() != data:
+    if not used(path) or path.read_bytes() != data:
         with replacing(path, mode=0o444) as stream:
             stream.write(data)
     sha256 = hashlib.sha256(data).hexdigest()

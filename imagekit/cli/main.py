@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 
 import click
 
+from imagekit import usage
 from imagekit.errors import ImagekitError, SpecError
 
 VERBS: Mapping[str, str] = {
@@ -21,6 +22,8 @@ VERBS: Mapping[str, str] = {
     "run": "Run a task in an image, and print its outputs as JSON.",
     "push": "Send an image to a registry.",
     "inspect": "Show what an image is made of.",
+    "cache": "Show what the caches and the local store hold.",
+    "gc": "Bound the caches and the local store by size and age.",
     "sidecar": "Put model servers next to tasks, in their pods.",
 }
 
@@ -74,7 +77,8 @@ def program() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit code."""
     try:
-        result = program.main(arguments, prog_name="imagekit", standalone_mode=False)
+        with usage.running():
+            result = program.main(arguments, prog_name="imagekit", standalone_mode=False)
     except click.Abort:
         click.echo("interrupted", err=True)
         return _INTERRUPTED

@@ -21,6 +21,7 @@ from imagekit.debian.unpack import merge, unpack_all, write_tree
 from imagekit.errors import BuildError
 from imagekit.files import exclusive
 from imagekit.paths import cache_directory
+from imagekit.usage import used
 
 _NODES = "nodes.json"
 _ROOT = "root"
@@ -107,6 +108,8 @@ def _place(base: DebianBase, directory: Path | None) -> Path:
 
 
 def _load(place: Path) -> Tree | None:
+    if not used(place):
+        return None
     try:
         return load(place / _ROOT, (place / _NODES).read_bytes())
     except FileNotFoundError:

@@ -18,6 +18,7 @@ from imagekit.layers.writer import COMPRESSOR, LayerWriter
 from imagekit.oci.digest import check, hexadecimal
 from imagekit.oci.layer import FileLayer
 from imagekit.paths import cache_directory
+from imagekit.usage import used
 
 
 class LayerCache:
@@ -30,7 +31,7 @@ class LayerCache:
             entry = json.loads(self._entry(recipe).read_bytes())
             path = self._blob(check(entry["digest"]))
             layer = FileLayer(entry["digest"], check(entry["diff_id"]), entry["size"], path)
-            whole = path.stat().st_size == layer.size_bytes
+            whole = used(path) and path.stat().st_size == layer.size_bytes
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return layer if whole else None

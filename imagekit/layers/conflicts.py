@@ -17,6 +17,7 @@ from imagekit.layers.venv import Venv
 from imagekit.layers.wheel_archive import WheelArchive
 from imagekit.layers.wheel_install import Copied, Made, plan
 from imagekit.layers.wheel_layer import FORMAT, WheelFile
+from imagekit.usage import used
 
 
 class ConflictFree:
@@ -27,7 +28,7 @@ class ConflictFree:
         self._mark = seen / hashlib.sha256(content.encode()).hexdigest()
 
     def __bool__(self) -> bool:
-        return self._mark.exists()
+        return used(self._mark)
 
     def remember(self) -> None:
         with replacing(self._mark):

@@ -88,7 +88,7 @@ def write_layout(image: Image, directory: Path, reference: str | None = None) ->
     _refuse_other_content(directory)
     blobs = LayoutBlobs(directory)
     blobs.path(image.digest).parent.mkdir(parents=True, exist_ok=True)
-    with _locked(directory):
+    with locked(directory):
         _sweep(directory)
         if not (directory / LAYOUT_FILE).exists():
             _replace(directory / LAYOUT_FILE, LAYOUT_BYTES)
@@ -148,8 +148,8 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    """The lock is on the folder itself: nothing foreign gets into a layout."""
+def locked(directory: Path) -> Iterator[None]:
+    """Keep other writers out. The lock is on the folder itself: nothing foreign gets in."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,16 +11,21 @@ from imagekit.errors import BuildError
 from imagekit.oci.descriptor import REFERENCE_NAME, Descriptor, Platform
 from imagekit.oci.image import Image
 from imagekit.oci.layout import LAYOUT_FILE, LayoutBlobs, read_index, write_layout
+from imagekit.oci.pruning import prune_layout
 from imagekit.oci.reference import DEFAULT_TAG, Reference
 from imagekit.oci.selection import read_image
 from imagekit.paths import data_directory
+from imagekit.usage import used
 
 
 @dataclass(frozen=True, slots=True)
 class StoredImage:
+    """`last_used_ns`, since the epoch: when it was last found, or else when it was built."""
+
     name: str
     digest: str
     platform: Platform | None
+    last_used_ns: int
 
 
 class Store:
@@ -48,7 +53,9 @@ class Store:
             any_tag = replace(wanted, tag="")
             found = [item for item in self._descriptors() if _fits(item, any_tag)]
         if found:
-            return read_image(LayoutBlobs(self._directory), found[-1])
+            blobs = LayoutBlobs(self._directory)
+            used(blobs.path(found[-1].digest))
+            return read_image(blobs, found[-1])
         names = [stored.name for stored in self.list()]
         raise BuildError(
             f"no image {reference!r} in the local store",
@@ -57,13 +64,25 @@ class Store:
 
     def list(self) -> Sequence[StoredImage]:
         """Every name that is kept, sorted."""
-        return sorted(
-            (
-                StoredImage(_name(descriptor), descriptor.digest, descriptor.platform)
-                for descriptor in self._descriptors()
-            ),
-            key=lambda stored: stored.name,
-        )
+        found = (self._stored(descriptor) for descriptor in self._descriptors())
+        return sorted(found, key=lambda stored: stored.name)
+
+    def remove(self, unwanted: Callable[[StoredImage], bool]) -> int:
+        """Forget the images that are `unwanted`, and the blobs that no other needs.
+
+        Returns the bytes that this gave back; see `prune_layout`.
+        """
+        if not (self._directory / LAYOUT_FILE).exists():
+            return 0
+        return prune_layout(self._directory, lambda each: unwanted(self._stored(each)))
+
+    def _stored(self, descriptor: Descriptor) -> StoredImage:
+        path = LayoutBlobs(self._directory).path(descriptor.digest)
+        try:
+            last_used_ns = path.stat().st_atime_ns
+        except FileNotFoundError:
+            last_used_ns = 0
+        return StoredImage(_name(descriptor), descriptor.digest, descriptor.platform, last_used_ns)
 
     def _descriptors(self) -> Sequence[Descriptor]:
         if not (self._directory / LAYOUT_FILE).exists():

@@ -24,6 +24,7 @@ from imagekit.oci.layer import Layer
 from imagekit.oci.layer_tree import LayerTree, Metadata, checked_name, clean_parts, encoded
 from imagekit.oci.scratch import scratch_directory
 from imagekit.oci.tarstream import members
+from imagekit.usage import used
 
 _WHITEOUT = b".wh."
 _OPAQUE = b".wh..wh..opq"
@@ -64,7 +65,7 @@ def cached_root(image: Image, cache: Path, limits: Limits = DEFAULT_LIMITS) -> P
     kind = "root" if os.geteuid() == 0 else "user"
     place = cache / f"{chain_id(image).removeprefix('sha256:')}-{kind}"
     root = place / "root"
-    if root.is_dir():
+    if used(place):
         return root
     with scratch_directory(cache) as work:
         (work / "root").mkdir()
