@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from packaging.requirements import Requirement
 from packaging.tags import Tag
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
@@ -17,9 +18,12 @@ from imagekit.lock import uv
 from imagekit.lock.model import LockedWheel, Target
 from imagekit.lock.tags import best_wheel, supported_tags
 from imagekit.spec.model import ImageSpec
-from imagekit.spec.requirement import UnusableRequirementError, check_name
+from imagekit.spec.requirement import UnusableRequirementError, check_name, parse
 from imagekit.spec.requirements_file import RequirementLine, read
 from imagekit.urls import without_credentials
+
+OBJECT_STORAGE = "obstore>=0.6"
+"""What the entrypoint in the image reads and writes s3, gs and az with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +56,11 @@ def resolve_packages(
     requirements = None if spec.requirements is None else folder / spec.requirements
     if requirements is not None:
         lines = read(requirements).requirements
-    if not spec.packages and not lines:
+    wanted = _with_object_storage(spec, lines)
+    if not wanted and not lines:
         return ()
     request = uv.Request(
-        packages=spec.packages,
+        packages=wanted,
         requirements=requirements,
         target=target,
         default_index=spec.pip_index,
@@ -63,11 +68,32 @@ def resolve_packages(
         preferences=preferences,
         folder=folder,
     )
-    packages = uv.compile_packages(request, environ)
+    packages = _compiled(request, environ, adds_storage=len(wanted) > len(spec.packages))
     hashes = _allowed_hashes(lines)
     tags = supported_tags(target)
     wheels = [_choose(package, tags, target, hashes) for package in packages]
     return tuple(sorted(wheels, key=lambda wheel: wheel.name))
+
+
+def _with_object_storage(spec: ImageSpec, lines: Sequence[RequirementLine]) -> tuple[str, ...]:
+    """The spec's packages, and the client of object stores unless it has one or wants none."""
+    storage = Requirement(OBJECT_STORAGE).name
+    named = {canonicalize_name(parse(text).name) for text in spec.packages}
+    if not spec.object_storage or storage in named or storage in {line.name for line in lines}:
+        return tuple(spec.packages)
+    return (*spec.packages, OBJECT_STORAGE)
+
+
+def _compiled(
+    request: uv.Request, environ: Mapping[str, str], *, adds_storage: bool
+) -> list[dict[str, Any]]:
+    try:
+        return uv.compile_packages(request, environ)
+    except LockError as error:
+        if adds_storage and Requirement(OBJECT_STORAGE).name in str(error):
+            hint = "obstore is what `object_storage` adds: `object_storage: false` leaves it out"
+            raise LockError(error.message, hint=hint) from error
+        raise
 
 
 def _allowed_hashes(lines: Sequence[RequirementLine]) -> dict[str, frozenset[str]]:

@@ -24,6 +24,7 @@ def spec_digest(spec: ImageSpec, folder: Path) -> str:
     decisive = {
         "base_image": spec.base_image or "debian",
         "builder_options": dict(spec.builder_options),
+        "object_storage": spec.object_storage,
         "packages": sorted({masked(canonical(text)) for text in spec.packages}),
         "pip_extra_index_url": [without_credentials(url) for url in spec.pip_extra_index_url],
         "pip_index": None if spec.pip_index is None else without_credentials(spec.pip_index),

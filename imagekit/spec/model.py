@@ -107,6 +107,14 @@ class ImageSpec:
         default=None,
         metadata=_about("text", "A requirements.txt, relative to the spec; added to `packages`."),
     )
+    object_storage: bool = field(
+        default=True,
+        metadata=_about(
+            "flag",
+            "`true` adds `obstore` to the packages, by which tasks read and write `s3`, `gs` and "
+            "`az`; `false` leaves it out.",
+        ),
+    )
     pip_index: str | None = field(
         default=None, metadata=_about("text", "URL of the package index that replaces the default.")
     )

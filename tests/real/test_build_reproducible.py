@@ -26,6 +26,7 @@ SPEC = """\
 name: tests/reproducible
 python_version: "3.11"
 packages: [click, numpy, pyyaml, rich]
+object_storage: false
 source_root: src
 labels: {purpose: Prüfung}
 """

@@ -28,6 +28,7 @@ SPEC = """\
 name: tests/faults
 python_version: "3.11"
 packages: [click, markupsafe]
+object_storage: false
 source_root: src
 """
 KILLED_AT = """\

@@ -96,9 +96,9 @@ def test_the_same_spec_gives_the_same_file(tmp_path: Path) -> None:
 def test_a_refresh_keeps_versions_and_an_upgrade_does_not(tmp_path: Path) -> None:
     """`imagekit lock` changes what it must, `--upgrade` what it can."""
     path = tmp_path / "spec.yaml"
-    path.write_text("packages: ['six==1.15.0']\n")
+    path.write_text("packages: ['six==1.15.0']\nobject_storage: false\n")
     assert _lock(path).packages[0].version == "1.15.0"
-    path.write_text("packages: [six]\n")
+    path.write_text("packages: [six]\nobject_storage: false\n")
     assert _lock(path).packages[0].version == "1.15.0"
     assert _lock(path, upgrade=True).packages[0].version != "1.15.0"
 
@@ -136,7 +136,7 @@ def test_uv_installs_what_the_lock_says(tmp_path: Path) -> None:
 def test_the_verbs_print_data_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A lock's path, an image's reference; with --output json the same and more."""
     path = tmp_path / "spec.yaml"
-    path.write_text("name: Team/Tiny\npackages: [six]\n")
+    path.write_text("name: Team/Tiny\npackages: [six]\nobject_storage: false\n")
     assert main(["lock", str(path)]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'pylock.toml'}\n"
     assert main(["lock", str(path), "--output", "json"]) == 0

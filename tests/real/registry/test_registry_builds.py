@@ -28,7 +28,9 @@ pytestmark = [pytest.mark.registry, pytest.mark.network]
 def debian(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Image:
     """A base in the registry: the embedded one's layer, as an image of its own."""
     folder = tmp_path_factory.mktemp("debian")
-    (folder / "spec.yaml").write_text("name: debian\npython_version: '3.11'\n")
+    (folder / "spec.yaml").write_text(
+        "name: debian\npython_version: '3.11'\nobject_storage: false\n"
+    )
     spec = load_spec(folder / "spec.yaml")
     path = folder / "spec.yaml"
     lock = ensure_lock(spec, path, locked=False, runtime=runtime_pin(), progress=Silent())
@@ -48,6 +50,7 @@ def project(folder: Path, server: Server, packages: str) -> Path:
     path.write_text(
         f"name: tool\nregistry: {server.address}/team\n"
         f"base_image: {server.address}/debian:bookworm\npackages: [{packages}]\n"
+        "object_storage: false\n"
     )
     return path
 

@@ -56,7 +56,9 @@ def spec(tmp_path: Path) -> Path:
     """A spec on such a base, without packages."""
     _write_base(tmp_path, "3.11.4")
     path = tmp_path / "spec.yaml"
-    path.write_text("name: x\nbase_image: oci:base\npython_version: '3.11'\n")
+    path.write_text(
+        "name: x\nbase_image: oci:base\npython_version: '3.11'\nobject_storage: false\n"
+    )
     return path
 
 

@@ -90,7 +90,7 @@ def test_credentials_of_the_spec_reach_the_index_and_not_the_lock(
     """User, password and token are left out of what is written down."""
     url = f"http://user:{PASSWORD}@{host}/simple"
     value = url if field == "pip_index" else [url]
-    spec = ImageSpec(packages=["inside"], **{field: value})  # type: ignore[arg-type]
+    spec = ImageSpec(packages=["inside"], object_storage=False, **{field: value})  # type: ignore[arg-type]
     wheels = resolve_packages(spec, tmp_path, TARGET, preferences=(), environ=_environ(tmp_path))
     assert [(each.filename, each.url) for each in wheels] == [
         (WHEEL, f"http://{host}/files/{WHEEL}")

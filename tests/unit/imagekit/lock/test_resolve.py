@@ -57,7 +57,7 @@ def resolve(index: Path, tmp_path: Path) -> Any:
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
 
     def run(target: Target = AMD64, preferences: Any = (), **fields: Any) -> Any:
-        spec = ImageSpec(**fields)
+        spec = ImageSpec(**{"object_storage": False, **fields})
         return resolve_packages(spec, tmp_path, target, preferences=preferences, environ=environ)
 
     return run
@@ -103,6 +103,19 @@ def test_markers_are_the_targets(resolve: Any) -> None:
 def test_nothing_asked_is_nothing_locked(resolve: Any) -> None:
     """No packages need no resolver."""
     assert resolve() == ()
+
+
+def test_the_client_of_object_stores_comes_along(resolve: Any, index: Path) -> None:
+    """Unless it is told not to, or the spec names a version of its own; and the error says so."""
+    with pytest.raises(LockError, match="obstore") as caught:
+        resolve(packages=["pure"], object_storage=True)
+    assert "`object_storage: false` leaves it out" in str(caught.value.hint)
+    for version in ("0.5", "0.6"):
+        _wheel(index, f"obstore-{version}-py3-none-any.whl")
+    assert _files(resolve(object_storage=True)) == ["obstore-0.6-py3-none-any.whl"]
+    assert _files(resolve(packages=["Obstore<0.6"], object_storage=True)) == [
+        "obstore-0.5-py3-none-any.whl"
+    ]
 
 
 def test_earlier_versions_are_kept_where_they_fit(resolve: Any) -> None:
