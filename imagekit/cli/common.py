@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,15 @@ from typing import Any
 import click
 
 from imagekit.builders import Built, build, runtime_pin
+from imagekit.engines.container import Docker
+from imagekit.errors import EngineError
 from imagekit.lock.ensure import ensure_lock
 from imagekit.oci.destinations import Destination, read_image
+from imagekit.oci.docker_archive import read_docker_archive
 from imagekit.oci.image import Image
+from imagekit.oci.scratch import scratch_directory
 from imagekit.oci.store import Store
+from imagekit.paths import cache_directory
 from imagekit.progress import Progress, open_progress
 from imagekit.registry.client import shared_client
 from imagekit.registry.reference import RegistryReference
@@ -24,6 +31,7 @@ from imagekit.spec.load import load_spec
 
 SPEC = click.Path(exists=True, dir_okay=False, path_type=Path)
 _TRANSPORTS = ("oci:", "oci-archive:", "docker-archive:", "docker-daemon:")
+_ENGINE = "docker-daemon:"
 
 output_option = click.option(
     "--output",
@@ -44,6 +52,22 @@ def build_spec(
     spec = load_spec(path)
     lock = ensure_lock(spec, path, locked=locked, runtime=runtime_pin(), progress=progress)
     return build(spec, path, lock, to, progress, push=push)
+
+
+@contextlib.contextmanager
+def opened_image(text: str) -> Iterator[Image]:
+    """As `find_image`, and `docker-daemon:NAME` too; the image can be read within the block."""
+    if not text.startswith(_ENGINE):
+        yield find_image(text)
+        return
+    docker = Docker(os.environ)
+    reason = docker.probe()
+    if reason is not None:
+        raise EngineError(f"{text}: {reason}")
+    with scratch_directory(cache_directory() / "saved") as folder:
+        archive = folder / "image.tar"
+        docker.save(text.removeprefix(_ENGINE), archive)
+        yield read_docker_archive(archive)
 
 
 def find_image(text: str) -> Image:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import click
 
-from imagekit.cli.common import find_image, output_option, print_json
+from imagekit.cli.common import opened_image, output_option, print_json
 from imagekit.oci.inspect import describe, render
 
 
@@ -15,10 +15,11 @@ from imagekit.oci.inspect import describe, render
 def command(image: str, output: str) -> None:
     """Show configuration, labels and layers of IMAGE.
 
-    IMAGE is a name or digest in the local store, docker://HOST/NAME[:TAG], oci:DIR[:REF] or
-    oci-archive:FILE[:REF].
+    IMAGE is a name or digest in the local store, docker://HOST/NAME[:TAG], docker-daemon:NAME,
+    oci:DIR[:REF], oci-archive:FILE[:REF] or docker-archive:FILE[:NAME:TAG].
     """
-    description = describe(find_image(image))
+    with opened_image(image) as found:
+        description = describe(found)
     if output == "json":
         print_json(description)
     else:

@@ -24,6 +24,7 @@ VERBS: Mapping[str, str] = {
     "inspect": "Show what an image is made of.",
     "cache": "Show what the caches and the local store hold.",
     "gc": "Bound the caches and the local store by size and age.",
+    "diff": "Compare two images by packages, files and configuration.",
     "sidecar": "Put model servers next to tasks, in their pods.",
 }
 

@@ -127,6 +127,23 @@ class ContainerEngine(abc.ABC):
         if process.returncode:
             raise EngineError(f"{self.program} load: {_last_line(b''.join(said))}")
 
+    def save(self, name: str, path: Path) -> None:
+        """Write what the engine keeps under `name` to `path`, as a Docker archive.
+
+        Raises EngineError where it has no such image.
+        """
+        with path.open("wb") as stream:
+            answer = subprocess.run(
+                [self.program, "save", name],
+                env=dict(self.environ),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.PIPE,
+                check=False,
+            )
+        if answer.returncode:
+            raise EngineError(f"{self.program} save {name}: {_last_line(answer.stderr)}")
+
     def call(
         self, *arguments: str, timeout_seconds: float | None = None
     ) -> subprocess.CompletedProcess[bytes]:

@@ -87,7 +87,7 @@ def read_oci_archive(
 
     The image's layers are read from `path` when they are wanted; it must stay as it is.
     """
-    blobs = _index_members(path)
+    blobs = index_members(path)
     if LAYOUT_FILE not in blobs.members or INDEX_FILE not in blobs.members:
         raise BuildError(f"{path}: not an OCI archive")
     check_layout_file(blobs.small(LAYOUT_FILE), str(path))
@@ -96,11 +96,12 @@ def read_oci_archive(
 
 
 @dataclass(frozen=True, slots=True)
-class _ArchiveBlobs:
-    """Where each regular file of the archive lies: offset and length."""
+class ArchiveFiles:
+    """Where each regular file of the archive lies: offset and length; and its links' targets."""
 
     path: Path
     members: Mapping[str, tuple[int, int]]
+    links: Mapping[str, str]
 
     def size_bytes(self, digest: str) -> int | None:
         found = self.members.get(_blob_path(digest))
@@ -110,7 +111,7 @@ class _ArchiveBlobs:
         offset, size_bytes = self.members[_blob_path(digest)]
         stream = self.path.open("rb")
         stream.seek(offset)
-        return cast("BinaryIO", io.BufferedReader(_Section(stream, size_bytes), 1 << 18))
+        return cast("BinaryIO", io.BufferedReader(Section(stream, size_bytes), 1 << 18))
 
     def small(self, name: str) -> bytes:
         offset, size_bytes = self.members[name]
@@ -119,7 +120,7 @@ class _ArchiveBlobs:
             return stream.read(min(size_bytes, LIMIT_BYTES + 1))
 
 
-class _Section(io.RawIOBase):
+class Section(io.RawIOBase):
     """The next `size_bytes` of `stream`, which is closed with it."""
 
     def __init__(self, stream: BinaryIO, size_bytes: int) -> None:
@@ -141,8 +142,15 @@ class _Section(io.RawIOBase):
         super().close()
 
 
-def _index_members(path: Path) -> _ArchiveBlobs:
+def index_members(path: Path) -> ArchiveFiles:
+    """Where everything lies in a tar file, which is not compressed.
+
+    Raises:
+        BuildError: it is not a tar file.
+        IntegrityError: it is cut off, or absurdly full.
+    """
     members: dict[str, tuple[int, int]] = {}
+    links: dict[str, str] = {}
     try:
         with path.open("rb") as stream, _opened(stream) as archive:
             size_bytes = os.fstat(stream.fileno()).st_size
@@ -152,11 +160,13 @@ def _index_members(path: Path) -> _ArchiveBlobs:
                     raise IntegrityError(f"{path}: cut off")
                 if member.type in (tarfile.REGTYPE, tarfile.AREGTYPE):
                     members[member.name.removeprefix("./")] = (member.offset_data, member.size)
-                if len(members) > _MEMBER_LIMIT:
+                elif member.issym():
+                    links[member.name.removeprefix("./")] = member.linkname
+                if len(members) + len(links) > _MEMBER_LIMIT:
                     raise IntegrityError(f"{path}: more than {_MEMBER_LIMIT} files")
     except tarfile.TarError as error:
         raise BuildError(f"{path}: not a tar file: {error}", hint=_compressed_hint(path)) from error
-    return _ArchiveBlobs(path, members)
+    return ArchiveFiles(path, members, links)
 
 
 def _opened(stream: BinaryIO) -> tarfile.TarFile:

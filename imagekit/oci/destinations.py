@@ -12,6 +12,7 @@ from typing import Literal
 from imagekit.errors import BuildError
 from imagekit.oci.archive import read_oci_archive, write_docker_archive, write_oci_archive
 from imagekit.oci.descriptor import Platform
+from imagekit.oci.docker_archive import read_docker_archive
 from imagekit.oci.image import Image
 from imagekit.oci.layout import read_layout, write_layout
 from imagekit.oci.reference import Reference
@@ -85,10 +86,7 @@ def read_image(source: Destination, platform: Platform | None = None) -> Image:
             case "oci-archive":
                 return read_oci_archive(source.path, source.reference, platform)
             case "docker-archive":
-                raise BuildError(
-                    f"{source}: is only written, never read",
-                    hint="`skopeo copy` makes an oci-archive of it",
-                )
+                return read_docker_archive(source.path, source.reference, platform)
     except OSError as error:
         raise BuildError(f"reading {source}: {error.strerror or error}") from error
 
