@@ -83,10 +83,10 @@ class Peer:
         shutil.rmtree(context, ignore_errors=True)
         shutil.copytree(spec.parent / "src", context / "src")
         shutil.copy2(uv.find_uv_bin(), context / "uv")
-        lock = file.read(file.lock_path(spec))
-        wheels = () if lock is None else lock.packages
+        (lock,) = file.read(file.lock_path(spec)) or ()
         lines = [
-            f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n" for wheel in wheels
+            f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n"
+            for wheel in lock.packages
         ]
         (context / "requirements.txt").write_text("".join(lines))
         options = "--compile-bytecode" if bytecode else ""

@@ -37,8 +37,8 @@ def run(folder: Path, rounds: int) -> str:
     shutil.rmtree(work, ignore_errors=True)
     spec_path = _project(work)
     spec = load_spec(spec_path)
-    lock = ensure_lock(spec, spec_path, locked=False, runtime=runtime_pin(), progress=Silent())
-    image = build(spec, spec_path, lock, (f"oci:{work / 'image'}",), Silent()).image
+    locks = ensure_lock(spec, spec_path, locked=False, runtime=runtime_pin(), progress=Silent())
+    image = build(spec, spec_path, locks, (f"oci:{work / 'image'}",), Silent()).image
     shared = work / "shared"
     shared.mkdir()
     shared.chmod(0o777)

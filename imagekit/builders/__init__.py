@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,11 @@ from imagekit.builders.targets import deliver, parse_target
 from imagekit.errors import BuildError
 from imagekit.lock.file import lock_path
 from imagekit.lock.model import Lock
+from imagekit.oci.descriptor import Platform
 from imagekit.oci.image import Image
+from imagekit.oci.index import ImageIndex, Named, images_of
 from imagekit.oci.store import Store
-from imagekit.plan.planner import make_plan
+from imagekit.plan.planner import Plan, make_plan
 from imagekit.progress import Progress
 from imagekit.registry.client import RegistryClient
 from imagekit.registry.reference import RegistryReference
@@ -31,43 +34,68 @@ class Built:
 
     reference: str
     tag: str
-    image: Image
+    named: Named
+
+    @property
+    def image(self) -> Image:
+        """The image; of several platforms this machine's, or the first one."""
+        images = images_of(self.named)
+        here = Platform.of_this_machine()
+        return next((each for each in images if each.platform.fits(here)), images[0])
 
     @property
     def digest(self) -> str:
-        return self.image.digest
+        """Of the manifest, or of the index that names those of all platforms."""
+        return self.named.digest
 
 
 def build(
     spec: ImageSpec,
     spec_path: Path,
-    lock: Lock,
+    locks: Sequence[Lock],
     to: Sequence[str],
     progress: Progress,
     *,
     push: bool = False,
 ) -> Built:
-    """Build `spec` from `lock`, and bring the image to each of `to`, or to the local store.
+    """Build `spec` from its locks, and bring the result to each of `to`, or to the local store.
 
-    `push` adds the spec's own registry, under the image's tag.
+    `push` adds the spec's own registry, under the image's tag. Of several platforms there is one
+    lock each, and the result is an index.
     """
-    folder = spec_path.parent
     targets = [parse_target(text) for text in to]
     if push and spec.registry is None:
         raise BuildError("the spec names no registry to push to", hint="add `registry: HOST/TEAM`")
-    base = open_base(spec, folder, lock, progress)
-    own_files = (spec_path.absolute(), lock_path(spec_path).absolute())
-    plan = make_plan(spec, folder, lock, base_layers=base.layer_count, leave_out=own_files)
-    indexes = [*filter(None, [spec.pip_index]), *spec.pip_extra_index_url]
-    image = build_image(lock, plan, base, indexes, progress)
+    made = [_build_one(spec, spec_path, lock, progress) for lock in locks]
+    tag = _common_tag([plan.tag for plan, _ in made])
+    images = tuple(image for _, image in made)
+    named: Named = images[0] if len(images) == 1 else ImageIndex(images)
     repository = spec.name if spec.registry is None else f"{spec.registry}/{spec.name}"
-    name = f"{repository}:{plan.tag}"
+    name = f"{repository}:{tag}"
     if push:
         targets.append(RegistryReference.parse(name))
     client = RegistryClient(progress=progress)
     for target in targets:
-        deliver(image, target, name, client)
+        deliver(named, target, name, client)
     client.close()
     if not targets:
-        Store().add(image, name)
-    return Built(repository, plan.tag, image)
+        Store().add(named, name)
+    return Built(repository, tag, named)
+
+
+def _build_one(
+    spec: ImageSpec, spec_path: Path, lock: Lock, progress: Progress
+) -> tuple[Plan, Image]:
+    folder = spec_path.parent
+    base = open_base(spec, folder, lock, progress)
+    own_files = (spec_path.absolute(), lock_path(spec_path).absolute())
+    plan = make_plan(spec, folder, lock, base_layers=base.layer_count, leave_out=own_files)
+    indexes = [*filter(None, [spec.pip_index]), *spec.pip_extra_index_url]
+    return plan, build_image(lock, plan, base, indexes, progress)
+
+
+def _common_tag(tags: Sequence[str]) -> str:
+    """One platform's own tag, or one that follows from those of all platforms."""
+    if len(tags) == 1:
+        return tags[0]
+    return hashlib.sha256("\n".join(tags).encode()).hexdigest()[: len(tags[0])]

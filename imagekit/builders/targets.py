@@ -9,8 +9,10 @@ from typing import TypeAlias
 
 from imagekit.engines.container import Docker
 from imagekit.errors import EngineError
+from imagekit.oci.descriptor import Platform
 from imagekit.oci.destinations import Destination, write_image
 from imagekit.oci.image import Image
+from imagekit.oci.index import Named, images_of
 from imagekit.oci.reference import Reference
 from imagekit.registry.client import RegistryClient
 from imagekit.registry.reference import RegistryReference
@@ -41,8 +43,10 @@ def parse_target(text: str) -> Target:
     return Destination.parse(text)
 
 
-def deliver(image: Image, target: Target, name: str, client: RegistryClient) -> None:
-    """Bring `image` to `target`, whole; `name` is its own, for archives that are given none.
+def deliver(image: Named, target: Target, name: str, client: RegistryClient) -> None:
+    """Bring `image` to `target`, whole; an engine gets the one of its platform.
+
+    `name` is the image's own, for archives that are given none.
 
     Raises:
         BuildError: it can't be written.
@@ -57,12 +61,18 @@ def deliver(image: Image, target: Target, name: str, client: RegistryClient) -> 
         write_image(image, _named(target, name))
 
 
-def _load(image: Image, name: str) -> None:
+def _load(image: Named, name: str) -> None:
+    here = Platform.of_this_machine()
+    fitting = [each for each in images_of(image) if each.platform.fits(here)]
+    if isinstance(image, Image):
+        fitting = [image]
+    if not fitting:
+        raise EngineError(f"{_ENGINE}{name}: takes one platform, and none of these is {here}")
     engine = Docker(os.environ)
     reason = engine.probe()
     if reason is not None:
         raise EngineError(f"{_ENGINE}{name}: {reason}")
-    engine.load(image, name)
+    engine.load(fitting[0], name)
 
 
 def _named(target: Destination, name: str) -> Destination:

@@ -18,9 +18,10 @@ from imagekit.builders import Built, build, runtime_pin
 from imagekit.engines.container import Docker
 from imagekit.errors import EngineError
 from imagekit.lock.ensure import ensure_lock
-from imagekit.oci.destinations import Destination, read_image
+from imagekit.oci.destinations import Destination, read_all, read_image
 from imagekit.oci.docker_archive import read_docker_archive
 from imagekit.oci.image import Image
+from imagekit.oci.index import Named
 from imagekit.oci.scratch import scratch_directory
 from imagekit.oci.store import Store
 from imagekit.paths import cache_directory
@@ -50,8 +51,8 @@ def build_spec(
 ) -> Built:
     """Build the spec at `path`; make its lock first where there is none, unless `locked`."""
     spec = load_spec(path)
-    lock = ensure_lock(spec, path, locked=locked, runtime=runtime_pin(), progress=progress)
-    return build(spec, path, lock, to, progress, push=push)
+    locks = ensure_lock(spec, path, locked=locked, runtime=runtime_pin(), progress=progress)
+    return build(spec, path, locks, to, progress, push=push)
 
 
 @contextlib.contextmanager
@@ -71,12 +72,24 @@ def opened_image(text: str) -> Iterator[Image]:
 
 
 def find_image(text: str) -> Image:
-    """The image that `text` names: by its transport, or in the local store."""
+    """The image that `text` names: by its transport, or in the local store.
+
+    Of several platforms it is this machine's.
+    """
     if text.startswith("docker://"):
         return shared_client().pull(RegistryReference.parse(text.removeprefix("docker://")))
     if text.startswith(_TRANSPORTS):
         return read_image(Destination.parse(text))
     return Store().find(text)
+
+
+def find_all(text: str) -> Named:
+    """As `find_image`, with the images of all platforms."""
+    if text.startswith("docker://"):
+        return shared_client().pull_all(RegistryReference.parse(text.removeprefix("docker://")))
+    if text.startswith(_TRANSPORTS):
+        return read_all(Destination.parse(text))
+    return Store().find_all(text)
 
 
 def print_json(data: Any) -> None:

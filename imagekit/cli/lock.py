@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,6 +12,7 @@ from imagekit.builders import runtime_pin
 from imagekit.cli.common import SPEC, output_option, print_json, shown_progress
 from imagekit.lock.ensure import refresh_lock
 from imagekit.lock.file import lock_path
+from imagekit.lock.model import Lock
 from imagekit.spec.load import load_spec
 
 
@@ -24,18 +26,25 @@ def command(specs: tuple[Path, ...], upgrade: bool, output: str) -> None:
     Versions that an existing lock holds are kept where they still fit the spec.
     """
     loaded = [(path, load_spec(path)) for path in specs]
-    locks = []
+    locks: list[dict[str, Any]] = []
     with shown_progress() as progress:
         for path, spec in loaded:
-            lock = refresh_lock(
+            locked = refresh_lock(
                 spec, path, upgrade=upgrade, runtime=runtime_pin(), progress=progress
             )
             file = str(lock_path(path))
-            versions = {wheel.name: wheel.version for wheel in lock.packages}
-            locks.append(
-                {"spec": str(path), "lock": file, "digest": lock.digest, "packages": versions}
-            )
+            locks += [_described(path, file, lock) for lock in locked]
             if output == "text":
                 click.echo(file)
     if output == "json":
         print_json(locks)
+
+
+def _described(spec: Path, file: str, lock: Lock) -> dict[str, Any]:
+    return {
+        "spec": str(spec),
+        "lock": file,
+        "platform": lock.target.platform,
+        "digest": lock.digest,
+        "packages": {wheel.name: wheel.version for wheel in lock.packages},
+    }

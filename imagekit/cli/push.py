@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import click
 
-from imagekit.cli.common import find_image, output_option, print_json, shown_progress
+from imagekit.cli.common import find_all, output_option, print_json, shown_progress
 from imagekit.registry.client import RegistryClient
 from imagekit.registry.reference import RegistryReference
 
@@ -22,7 +22,7 @@ def command(image: str, destination: str | None, output: str) -> None:
     """
     target = RegistryReference.parse((destination or image).removeprefix("docker://"))
     with shown_progress() as progress:
-        report = RegistryClient(progress=progress).push(find_image(image), target)
+        report = RegistryClient(progress=progress).push(find_all(image), target)
     if output == "text":
         click.echo(str(report.reference))
         return

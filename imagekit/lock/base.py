@@ -29,9 +29,16 @@ class Base:
 
 
 def resolve_base(
-    spec: ImageSpec, folder: Path, *, environ: Mapping[str, str], progress: Progress
+    spec: ImageSpec,
+    folder: Path,
+    platform: str,
+    *,
+    environ: Mapping[str, str],
+    progress: Progress,
 ) -> Base:
-    """Choose the base that `spec` names; `folder` is what its paths start from.
+    """Choose the base that `spec` names, for one of its platforms.
+
+    `folder` is what the paths of `spec` start from.
 
     Raises:
         LockError: there is no such base, or it can't carry a task image.
@@ -40,16 +47,17 @@ def resolve_base(
     """
     name = _image_name(spec)
     if name is not None:
-        return Base(*describe(open_base(name, folder, spec.platform), name, spec))
+        image = open_base(name, folder, platform)
+        return Base(*describe(image, name, platform, spec.python_version))
     mirrors = find_mirrors(
         environ,
         mirror=spec.builder_options.get("debian_mirror"),
         security_mirror=spec.builder_options.get("debian_security_mirror"),
     )
     version = spec.python_version or DEFAULT_PYTHON_VERSION
-    base = resolve_debian(version, spec.platform, mirrors, progress=progress)
+    base = resolve_debian(version, platform, mirrors, progress=progress)
     _, major, minor = base.libc
-    target = Target(spec.platform, base.python_version, base.python_path, f"{major}.{minor}")
+    target = Target(platform, base.python_version, base.python_path, f"{major}.{minor}")
     return Base(target, {"kind": "debian", **base.to_dict()})
 
 

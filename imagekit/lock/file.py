@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ else:
     import tomli as tomllib
 
 _HEADER = "# Made by `imagekit lock`: what the image holds, by digest. Not meant to be edited.\n\n"
-_FORMAT = 1
+_FORMAT = 2
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _GLIBC = re.compile(r"2\.\d{1,3}")
 _PYTHON = re.compile(r"3\.\d{1,2}\.\d{1,3}\S*")
@@ -44,14 +44,14 @@ def lock_path(spec_path: Path) -> Path:
     return spec_path.with_name(f"pylock.{name}.toml")
 
 
-def write(path: Path, lock: Lock) -> None:
-    """Put `lock` at `path`, whole or not at all."""
+def write(path: Path, locks: Sequence[Lock]) -> None:
+    """Put the locks of all platforms of a spec at `path`, whole or not at all."""
     with replacing(path) as stream:
-        stream.write(dumps(lock).encode())
+        stream.write(dumps(locks).encode())
 
 
-def read(path: Path) -> Lock | None:
-    """The lock at `path`; None when there is no file.
+def read(path: Path) -> tuple[Lock, ...] | None:
+    """The locks at `path`, one per platform; None when there is no file.
 
     Raises:
         LockError: it is not one of ours, or damaged.
@@ -66,23 +66,26 @@ def read(path: Path) -> Lock | None:
         raise LockError(f"{path} is not UTF-8 text") from error
 
 
-def dumps(lock: Lock) -> str:
-    """The lock as text; the same for the same lock everywhere."""
-    major, minor = lock.target.python_minor
-    machine = lock.target.machine
+def dumps(locks: Sequence[Lock]) -> str:
+    """The locks as text; the same for the same locks everywhere.
+
+    They come from one spec, for one Python minor, and differ in the platform.
+    """
+    major, minor = locks[0].target.python_minor
+    environments = [f"sys_platform == 'linux' and {_marker(lock)}" for lock in locks]
     document: dict[str, Any] = {
         "lock-version": "1.0",
         "created-by": "imagekit",
         "requires-python": f"=={major}.{minor}.*",
-        "environments": [f"sys_platform == 'linux' and platform_machine == '{machine}'"],
-        "packages": [_package(wheel) for wheel in lock.packages],
-        "tool": {"imagekit": _own_section(lock)},
+        "environments": environments,
+        "packages": list(_packages(locks)),
+        "tool": {"imagekit": _own_section(locks)},
     }
     return _HEADER + tomli_w.dumps(document)
 
 
-def loads(text: str, *, source: str) -> Lock:
-    """The lock that `text` says; `source` names it in errors.
+def loads(text: str, *, source: str) -> tuple[Lock, ...]:
+    """The locks that `text` says, one per platform; `source` names it in errors.
 
     Raises:
         LockError: it is not one of ours, or damaged.
@@ -105,60 +108,101 @@ def loads(text: str, *, source: str) -> Lock:
             hint="use the imagekit that made it, or remove it to make it anew",
         )
     try:
-        return _lock(document, own)
+        return _locks(document, own)
     except _MalformedError as error:
         raise LockError(f"{source}: {error}", hint="remove it to make it anew") from error
 
 
-def _package(wheel: LockedWheel) -> dict[str, Any]:
+def _marker(lock: Lock) -> str:
+    return f"platform_machine == '{lock.target.machine}'"
+
+
+def _packages(locks: Sequence[Lock]) -> Iterator[dict[str, Any]]:
+    """An entry per wheel; one that not every platform takes says in its marker which one does."""
+    wheels = {wheel: None for lock in locks for wheel in lock.packages}
+    for wheel in sorted(wheels, key=lambda each: (each.name, each.filename)):
+        takers = [lock for lock in locks if wheel in lock.packages]
+        marker = "" if len(takers) == len(locks) else " or ".join(map(_marker, takers))
+        yield _package(wheel, marker)
+
+
+def _package(wheel: LockedWheel, marker: str) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": wheel.filename}
     # PEP 751 wants one of url and path.
     entry |= {"path": wheel.filename} if wheel.url is None else {"url": wheel.url}
     if wheel.size_bytes is not None:
         entry["size"] = wheel.size_bytes
     entry["hashes"] = {"sha256": wheel.sha256}
-    return {"name": wheel.name, "version": wheel.version, "wheels": [entry]}
+    named = {"name": wheel.name, "version": wheel.version}
+    return named | ({"marker": marker} if marker else {}) | {"wheels": [entry]}
 
 
-def _own_section(lock: Lock) -> dict[str, Any]:
-    target = lock.target
+def _own_section(locks: Sequence[Lock]) -> dict[str, Any]:
+    first = locks[0]
     section: dict[str, Any] = {
         "format": _FORMAT,
-        "spec": lock.spec_digest,
-        "uv": lock.uv_version,
+        "spec": first.spec_digest,
+        "uv": first.uv_version,
+    }
+    if first.runtime is not None:
+        section["runtime"] = {"version": first.runtime.version, "sha256": first.runtime.sha256}
+    return section | {"platforms": [_platform(lock) for lock in locks]}
+
+
+def _platform(lock: Lock) -> dict[str, Any]:
+    target = lock.target
+    return {
         "platform": target.platform,
         "python": {"version": target.python_version, "path": target.python_path},
         "glibc": target.glibc,
+        "base": dict(lock.base),
     }
-    if lock.runtime is not None:
-        section["runtime"] = {"version": lock.runtime.version, "sha256": lock.runtime.sha256}
-    return section | {"base": dict(lock.base)}
 
 
-def _lock(document: Mapping[str, Any], own: Mapping[str, Any]) -> Lock:
-    python = _take(own, "python", dict)
+def _locks(document: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[Lock, ...]:
+    platforms = _take(own, "platforms", list)
+    locks = tuple(_lock(document, own, each) for each in platforms)
+    if not locks or len({lock.target.platform for lock in locks}) != len(locks):
+        raise _MalformedError("platforms is empty, or names one twice")
+    return locks
+
+
+def _lock(document: Mapping[str, Any], own: Mapping[str, Any], at: Mapping[str, Any]) -> Lock:
+    python = _take(at, "python", dict)
     runtime = own.get("runtime")
-    packages = document.get("packages", [])
+    target = Target(
+        platform=_one_of(at, "platform", MACHINES),
+        python_version=_matching(python, "version", _PYTHON),
+        python_path=_take(python, "path", str),
+        glibc=_matching(at, "glibc", _GLIBC),
+    )
+    packages = [each for each in document.get("packages", []) if _is_for(each, target)]
     return Lock(
         spec_digest=_take(own, "spec", str),
-        target=Target(
-            platform=_one_of(own, "platform", MACHINES),
-            python_version=_matching(python, "version", _PYTHON),
-            python_path=_take(python, "path", str),
-            glibc=_matching(own, "glibc", _GLIBC),
-        ),
-        base=_take(own, "base", dict),
-        packages=tuple(_wheel(each) for each in packages),
+        target=target,
+        base=_take(at, "base", dict),
+        packages=tuple(_wheel(each, target) for each in packages),
         runtime=None if runtime is None else _runtime(runtime),
         uv_version=_take(own, "uv", str),
     )
+
+
+def _is_for(package: Mapping[str, Any], target: Target) -> bool:
+    """Whether its marker, of the one form that `_packages` writes, names the target."""
+    if "marker" not in package:
+        return True
+    terms = _take(package, "marker", str).split(" or ")
+    machines = [term.removeprefix("platform_machine == ").strip("'") for term in terms]
+    if not set(machines) <= set(MACHINES.values()):
+        raise _MalformedError(f"marker {package['marker']!r} is not as it should be")
+    return target.machine in machines
 
 
 def _runtime(table: Mapping[str, Any]) -> RuntimePin:
     return RuntimePin(_take(table, "version", str), _matching(table, "sha256", _SHA256))
 
 
-def _wheel(package: Mapping[str, Any]) -> LockedWheel:
+def _wheel(package: Mapping[str, Any], target: Target) -> LockedWheel:
     name = _take(package, "name", str)
     wheels = _take(package, "wheels", list)
     if len(wheels) != 1:
@@ -173,19 +217,21 @@ def _wheel(package: Mapping[str, Any]) -> LockedWheel:
         size_bytes=None if size is None else _take(entry, "size", int),
         url=_take(entry, "url", str) if "url" in entry else None,
     )
-    _check_filename(wheel)
+    _check_filename(wheel, target)
     return wheel
 
 
-def _check_filename(wheel: LockedWheel) -> None:
+def _check_filename(wheel: LockedWheel, target: Target) -> None:
     try:
-        name, version, _, _ = parse_wheel_filename(wheel.filename)
+        name, version, _, tags = parse_wheel_filename(wheel.filename)
     except ValueError as error:
         raise _MalformedError(str(error)) from error
     if "/" in wheel.filename or canonicalize_name(wheel.name) != name:
         raise _MalformedError(f"{wheel.filename!r} is no wheel of {wheel.name}")
     if str(version) != wheel.version:
         raise _MalformedError(f"{wheel.filename!r} is not version {wheel.version}")
+    if not any(tag.platform == "any" or tag.platform.endswith(target.machine) for tag in tags):
+        raise _MalformedError(f"{wheel.filename!r} does not run on {target.platform}")
 
 
 def _take(table: Mapping[str, Any], key: str, kind: type[_T]) -> _T:

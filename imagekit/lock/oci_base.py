@@ -15,7 +15,6 @@ from imagekit.oci.destinations import Destination, read_image
 from imagekit.oci.image import Image
 from imagekit.registry.client import shared_client
 from imagekit.registry.reference import RegistryReference
-from imagekit.spec.model import ImageSpec
 
 
 def open_base(reference: str, folder: Path, platform: str) -> Image:
@@ -56,14 +55,16 @@ def is_local(reference: str) -> bool:
     return reference.startswith(("oci:", "oci-archive:"))
 
 
-def describe(image: Image, reference: str, spec: ImageSpec) -> tuple[Target, Mapping[str, Any]]:
+def describe(
+    image: Image, reference: str, platform: str, python_version: str | None
+) -> tuple[Target, Mapping[str, Any]]:
     """What wheels have to run on, and what the lock keeps of `image`.
 
     Raises:
         LockError: it can't carry a task image, and why.
     """
-    facts = probe(image.layers, search_path=_search_path(image), python_version=spec.python_version)
-    target = Target(spec.platform, facts.python_version, facts.python_path, facts.glibc)
+    facts = probe(image.layers, search_path=_search_path(image), python_version=python_version)
+    target = Target(platform, facts.python_version, facts.python_path, facts.glibc)
     return target, _section(image, reference, facts)
 
 

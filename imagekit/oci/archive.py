@@ -18,10 +18,12 @@ from typing import Any, BinaryIO, cast
 
 from imagekit.errors import BuildError, IntegrityError
 from imagekit.files import replacing
+from imagekit.oci.blobs import BlobSource
 from imagekit.oci.descriptor import Platform
 from imagekit.oci.digest import hexadecimal
 from imagekit.oci.document import LIMIT_BYTES, Document, encode
 from imagekit.oci.image import Image
+from imagekit.oci.index import Named, documents_of, images_of
 from imagekit.oci.layer import Layer
 from imagekit.oci.layout import (
     EMPTY_INDEX,
@@ -38,18 +40,16 @@ from imagekit.oci.tarstream import BoundedReads, end, forget, header, padding
 _MEMBER_LIMIT = 100_000
 
 
-def write_oci_archive(image: Image, path: Path, reference: str | None = None) -> None:
+def write_oci_archive(image: Named, path: Path, reference: str | None = None) -> None:
     """Write the archive at `path`, whole or not at all; a file that is there is replaced."""
     index = {**EMPTY_INDEX, "manifests": [named(image, reference).to_json()]}
-    blobs = {image.digest: image.manifest_bytes, image.config_digest: image.config_bytes}
+    layers = [layer for each in images_of(image) for layer in each.layers]
     with replacing(path) as stream:
         _add(stream, LAYOUT_FILE, LAYOUT_BYTES)
         _add(stream, INDEX_FILE, encode(index))
-        for digest, data in blobs.items():
+        for digest, data in documents_of(image).items():
             _add(stream, _blob_path(digest), data)
-        _add_layers(
-            stream, image.layers, {layer.digest: _blob_path(layer.digest) for layer in image.layers}
-        )
+        _add_layers(stream, layers, {layer.digest: _blob_path(layer.digest) for layer in layers})
         stream.write(end())
 
 
@@ -83,16 +83,20 @@ def stream_docker_archive(image: Image, stream: BinaryIO, tags: Sequence[str] = 
 def read_oci_archive(
     path: Path, reference: str | None = None, platform: Platform | None = None
 ) -> Image:
-    """The image that `reference` names in the archive, or the only one.
+    """The image that `reference` names in the archive, or the only one."""
+    return select_image(*open_oci_archive(path), reference, platform)
 
-    The image's layers are read from `path` when they are wanted; it must stay as it is.
+
+def open_oci_archive(path: Path) -> tuple[BlobSource, Document]:
+    """The archive's blobs and outermost index.
+
+    Blobs are read from `path` when they are wanted; it must stay as it is.
     """
     blobs = index_members(path)
     if LAYOUT_FILE not in blobs.members or INDEX_FILE not in blobs.members:
         raise BuildError(f"{path}: not an OCI archive")
     check_layout_file(blobs.small(LAYOUT_FILE), str(path))
-    index = Document.parse(blobs.small(INDEX_FILE), str(path))
-    return select_image(blobs, index, reference, platform)
+    return blobs, Document.parse(blobs.small(INDEX_FILE), str(path))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,19 +3,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from imagekit.errors import BuildError
-from imagekit.oci.archive import read_oci_archive, write_docker_archive, write_oci_archive
+from imagekit.oci.archive import open_oci_archive, write_docker_archive, write_oci_archive
+from imagekit.oci.blobs import BlobSource
 from imagekit.oci.descriptor import Platform
 from imagekit.oci.docker_archive import read_docker_archive
+from imagekit.oci.document import Document
 from imagekit.oci.image import Image
-from imagekit.oci.layout import read_layout, write_layout
+from imagekit.oci.index import ImageIndex, Named
+from imagekit.oci.layout import LayoutBlobs, read_index, write_layout
 from imagekit.oci.reference import Reference
+from imagekit.oci.selection import select_all, select_image
 
 Transport = Literal["oci", "oci-archive", "docker-archive"]
 
@@ -58,8 +63,8 @@ class Destination:
         return cls(_TRANSPORTS[transport], folder / path, reference or None)
 
 
-def write_image(image: Image, destination: Destination) -> None:
-    """Write `image` there, whole or not at all.
+def write_image(image: Named, destination: Destination) -> None:
+    """Write an image, or those of several platforms, there, whole or not at all.
 
     Raises:
         BuildError: it can't be written.
@@ -79,23 +84,44 @@ def read_image(source: Destination, platform: Platform | None = None) -> Image:
         BuildError: there is no such image.
         IntegrityError: it is not what it says it is.
     """
+    with _clear_errors(source):
+        if source.transport == "docker-archive":
+            return read_docker_archive(source.path, source.reference, platform)
+        return select_image(*_opened(source), source.reference, platform)
+
+
+def read_all(source: Destination) -> Named:
+    """As `read_image`, with the images of all platforms where `source` means an index."""
+    with _clear_errors(source):
+        if source.transport == "docker-archive":
+            return read_docker_archive(source.path, source.reference, None)
+        return select_all(*_opened(source), source.reference)
+
+
+def _opened(source: Destination) -> tuple[BlobSource, Document]:
+    if source.transport == "oci":
+        return LayoutBlobs(source.path), read_index(source.path)
+    return open_oci_archive(source.path)
+
+
+@contextlib.contextmanager
+def _clear_errors(source: Destination) -> Iterator[None]:
     try:
-        match source.transport:
-            case "oci":
-                return read_layout(source.path, source.reference, platform)
-            case "oci-archive":
-                return read_oci_archive(source.path, source.reference, platform)
-            case "docker-archive":
-                return read_docker_archive(source.path, source.reference, platform)
+        yield
     except OSError as error:
         raise BuildError(f"reading {source}: {error.strerror or error}") from error
 
 
-def _write_docker_archive(image: Image, path: Path, reference: str | None) -> None:
+def _write_docker_archive(image: Named, path: Path, reference: str | None) -> None:
+    if isinstance(image, ImageIndex):
+        raise BuildError(
+            f"docker-archive:{path}: holds one platform, and this image has several",
+            hint="oci-archive:FILE and oci:DIR hold them all",
+        )
     write_docker_archive(image, path, () if reference is None else (reference,))
 
 
-_WRITERS: Mapping[Transport, Callable[[Image, Path, str | None], None]] = {
+_WRITERS: Mapping[Transport, Callable[[Named, Path, str | None], None]] = {
     "oci": write_layout,
     "oci-archive": write_oci_archive,
     "docker-archive": _write_docker_archive,

@@ -22,6 +22,7 @@ from imagekit.oci import digest, media_types
 from imagekit.oci.descriptor import REFERENCE_NAME, Descriptor, Platform
 from imagekit.oci.document import LIMIT_BYTES, Document, encode
 from imagekit.oci.image import Image
+from imagekit.oci.index import Named, documents_of, images_of
 from imagekit.oci.layer import FileLayer, Layer
 from imagekit.oci.selection import select_image
 
@@ -79,11 +80,12 @@ def check_layout_file(data: bytes, source: str) -> str:
     return version
 
 
-def write_layout(image: Image, directory: Path, reference: str | None = None) -> None:
-    """Add `image` to the layout at `directory`, which is made if it is absent.
+def write_layout(image: Named, directory: Path, reference: str | None = None) -> None:
+    """Add an image, or those of several platforms, to the layout at `directory`.
 
-    Other images stay; one of the same name, or without a name if `reference` is None, is
-    replaced. Blobs of layers that lie in our cache are hard links where that is possible.
+    The folder is made if it is absent. Other images stay; one of the same name, or without a
+    name if `reference` is None, is replaced. Blobs of layers that lie in our cache are hard links
+    where that is possible.
     """
     _refuse_other_content(directory)
     blobs = LayoutBlobs(directory)
@@ -92,14 +94,14 @@ def write_layout(image: Image, directory: Path, reference: str | None = None) ->
         _sweep(directory)
         if not (directory / LAYOUT_FILE).exists():
             _replace(directory / LAYOUT_FILE, LAYOUT_BYTES)
-        for layer in image.layers:
+        for layer in (layer for each in images_of(image) for layer in each.layers):
             _place(layer, blobs.path(layer.digest))
-        _replace(blobs.path(image.config_digest), image.config_bytes)
-        _replace(blobs.path(image.digest), image.manifest_bytes)
+        for blob, data in documents_of(image).items():
+            _replace(blobs.path(blob), data)
         _replace(directory / INDEX_FILE, _index_with(directory, image, reference))
 
 
-def named(image: Image, reference: str | None) -> Descriptor:
+def named(image: Named, reference: str | None) -> Descriptor:
     """What an index says of `image` under that name."""
     annotations = {} if reference is None else {REFERENCE_NAME: reference}
     return replace(image.descriptor, annotations=annotations)
@@ -116,7 +118,7 @@ def copy_layer(layer: Layer, target: BinaryIO) -> None:
         raise IntegrityError(f"layer {layer.digest}: {count} bytes, not {layer.size_bytes}")
 
 
-def _index_with(directory: Path, image: Image, reference: str | None) -> bytes:
+def _index_with(directory: Path, image: Named, reference: str | None) -> bytes:
     index: dict[str, Any] = dict(EMPTY_INDEX)
     if (directory / INDEX_FILE).exists():
         index = dict(read_index(directory).members)

@@ -11,6 +11,7 @@ from imagekit.oci.blobs import BlobLayer, BlobSource, read_document, read_json, 
 from imagekit.oci.descriptor import REFERENCE_NAME, Descriptor, Platform
 from imagekit.oci.document import Document
 from imagekit.oci.image import Image, diff_ids, layer_descriptors
+from imagekit.oci.index import ImageIndex, Named
 
 _DEPTH = 4
 _ATTESTATION = "vnd.docker.reference.type"
@@ -48,6 +49,23 @@ def select_image(
     if platform is not None and not image.platform.fits(platform):
         raise BuildError(f"{index.source}: its image is for {image.platform}, not {platform}")
     return image
+
+
+def select_all(source: BlobSource, index: Document, reference: str | None = None) -> Named:
+    """The image that `reference` names in `index`, or all those that an index of that name has.
+
+    Raises as `select_image` does.
+    """
+    found = _named(index, reference)
+    if len(found) == 1 and found[0].media_type in media_types.INDEXES:
+        _, inner = read_json(source, found[0], "index")
+        parts = _named(inner, None)
+        if all(part.media_type in media_types.MANIFESTS and part.platform for part in parts):
+            whole = ImageIndex(tuple(read_image(source, part) for part in parts))
+            # Others may have put more into theirs than we would write again.
+            if whole.digest == found[0].digest:
+                return whole
+    return select_image(source, index, reference, None)
 
 
 def read_image(source: BlobSource, descriptor: Descriptor) -> Image:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 from imagekit.errors import BuildError
 from imagekit.oci.descriptor import REFERENCE_NAME, Descriptor, Platform
+from imagekit.oci.document import Document
 from imagekit.oci.image import Image
+from imagekit.oci.index import Named
 from imagekit.oci.layout import LAYOUT_FILE, LayoutBlobs, read_index, write_layout
 from imagekit.oci.pruning import prune_layout
 from imagekit.oci.reference import DEFAULT_TAG, Reference
-from imagekit.oci.selection import read_image
+from imagekit.oci.selection import select_all, select_image
 from imagekit.paths import data_directory
 from imagekit.usage import used
 
@@ -34,7 +36,7 @@ class Store:
     def __init__(self, directory: Path | None = None) -> None:
         self._directory = data_directory() / "store" if directory is None else directory
 
-    def add(self, image: Image, reference: str) -> str:
+    def add(self, image: Named, reference: str) -> str:
         """Keep `image` under `NAME[:TAG]`; returns `NAME:TAG@DIGEST`, by which `find` has it."""
         name = Reference.parse(reference).tagged
         write_layout(image, self._directory, name)
@@ -43,19 +45,28 @@ class Store:
     def find(self, reference: str) -> Image:
         """The image of that name, or with that digest. Without a tag, the one that came last.
 
+        Of several platforms it is this machine's.
+
         Raises:
             BuildError: there is none.
             IntegrityError: its documents or the sizes of its layers are not what was stored.
         """
+        return select_image(LayoutBlobs(self._directory), self._found(reference), None, None)
+
+    def find_all(self, reference: str) -> Named:
+        """As `find`, with the images of all platforms."""
+        return select_all(LayoutBlobs(self._directory), self._found(reference))
+
+    def _found(self, reference: str) -> Document:
+        """An index of the one thing that the name stands for."""
         wanted = Reference.parse(reference)
         found = [item for item in self._descriptors() if _fits(item, wanted)]
         if not found and wanted.tag == DEFAULT_TAG and not reference.endswith(f":{DEFAULT_TAG}"):
             any_tag = replace(wanted, tag="")
             found = [item for item in self._descriptors() if _fits(item, any_tag)]
         if found:
-            blobs = LayoutBlobs(self._directory)
-            used(blobs.path(found[-1].digest))
-            return read_image(blobs, found[-1])
+            used(LayoutBlobs(self._directory).path(found[-1].digest))
+            return Document(reference, {"manifests": [found[-1].to_json()]})
         names = [stored.name for stored in self.list()]
         raise BuildError(
             f"no image {reference!r} in the local store",

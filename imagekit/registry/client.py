@@ -16,7 +16,8 @@ from imagekit.errors import BuildError
 from imagekit.oci.descriptor import Platform
 from imagekit.oci.document import Document
 from imagekit.oci.image import Image
-from imagekit.oci.selection import select_image
+from imagekit.oci.index import Named
+from imagekit.oci.selection import select_all, select_image
 from imagekit.progress import Progress, Silent
 from imagekit.registry.access import Access
 from imagekit.registry.blobs import RegistryBlobs
@@ -71,6 +72,14 @@ class RegistryClient:
             IntegrityError: it is not what it says it is.
             RegistryError: the registry refuses, or can't be reached.
         """
+        return select_image(*self._found(reference), None, platform)
+
+    def pull_all(self, reference: RegistryReference) -> Named:
+        """As `pull`, with the images of all platforms."""
+        return select_all(*self._found(reference))
+
+    def _found(self, reference: RegistryReference) -> tuple[RegistryBlobs, Document]:
+        """What a reference names, as an index of that one thing, and where its blobs are."""
         manifest = self.find_manifest(reference)
         if manifest is None:
             raise BuildError(
@@ -79,11 +88,7 @@ class RegistryClient:
             )
         source = self.blobs(reference)
         source.add(manifest)
-        if manifest.is_index:
-            listed = manifest.document.members
-        else:
-            listed = {"manifests": [manifest.descriptor.to_json()]}
-        return select_image(source, Document(str(reference), listed), None, platform)
+        return source, Document(str(reference), {"manifests": [manifest.descriptor.to_json()]})
 
     def uploader(self, reference: RegistryReference, *, siblings: Sequence[str] = ()) -> Uploader:
         """For pushing while an image is still made; see there."""
@@ -92,13 +97,13 @@ class RegistryClient:
 
     def push(
         self,
-        image: Image,
+        image: Named,
         reference: RegistryReference,
         *,
         tags: Sequence[str] = (),
         siblings: Sequence[str] = (),
     ) -> PushReport:
-        """Push a whole image; see `Uploader.push_image`."""
+        """Push a whole image, or those of several platforms; see `Uploader.push_image`."""
         with self.uploader(reference, siblings=siblings) as uploader:
             return uploader.push_image(image, tags=tags)
 

@@ -19,8 +19,8 @@ from imagekit.errors import BuildError, IntegrityError, RegistryError
 from imagekit.oci import media_types
 from imagekit.oci.blobs import BlobLayer
 from imagekit.oci.descriptor import Descriptor
-from imagekit.oci.document import encode
 from imagekit.oci.image import Image
+from imagekit.oci.index import ImageIndex, Named, images_of
 from imagekit.oci.layer import Layer
 from imagekit.progress import Progress
 from imagekit.registry.blobs import RegistryBlobs
@@ -100,27 +100,20 @@ class Uploader(contextlib.AbstractContextManager["Uploader"]):
             check_repository(mount_from)
         return self._push(Blob(layer.digest, layer.size_bytes, layer.open), mount_from)
 
-    def push_image(self, image: Image, *, tags: Sequence[str] = ()) -> PushReport:
+    def push_image(self, image: Named, *, tags: Sequence[str] = ()) -> PushReport:
         """Push what is left of an image, then its manifest, under the reference and `tags`.
+
+        Of several platforms each one's manifest goes first, and the index last.
 
         Raises:
             RegistryError: the registry refuses, or can't be reached.
             IntegrityError: a layer is not what it was.
         """
-        top = _Document(image.descriptor, image.manifest_bytes)
-        return self._finish([image], [], top, tags)
-
-    def push_index(self, images: Sequence[Image], *, tags: Sequence[str] = ()) -> PushReport:
-        """As `push_image`, for one image per platform and an index that names them in order."""
-        parts = [_Document(image.descriptor, image.manifest_bytes) for image in images]
-        content = {
-            "schemaVersion": 2,
-            "mediaType": media_types.INDEX,
-            "manifests": [part.descriptor.to_json() for part in parts],
-        }
-        data = encode(content)
-        top = _Document(Descriptor.of(media_types.INDEX, data), data)
-        return self._finish(images, parts, top, tags)
+        images = images_of(image)
+        parts = [_Document(each.descriptor, each.manifest_bytes) for each in images]
+        if isinstance(image, ImageIndex):
+            return self._finish(images, parts, _Document(image.descriptor, image.data), tags)
+        return self._finish(images, [], parts[0], tags)
 
     def _finish(
         self,

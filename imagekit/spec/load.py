@@ -123,6 +123,8 @@ class _Reader:
         match field.kind:
             case "texts":
                 return self._texts(field, node)
+            case "joined" if isinstance(node, yaml.SequenceNode):
+                return self._texts(field, node)
             case "mapping":
                 return self._mapping(field, node)
             case "flag":

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from imagekit.errors import Problem, SpecError
 
-Kind = Literal["text", "texts", "mapping", "flag", "anything"]
+Kind = Literal["text", "texts", "joined", "mapping", "flag", "anything"]
 
 PLATFORMS = ("linux/amd64", "linux/arm64")
 COPY_MODES = ("all", "no_copy", "loaded_modules")
@@ -95,7 +95,12 @@ class ImageSpec:
     )
     platform: str = field(
         default=PLATFORMS[0],
-        metadata=_about("text", "What the image runs on.", choices=PLATFORMS),
+        metadata=_about(
+            "joined",
+            "What the image runs on; of several, as a list or with commas between them, one image "
+            "each is built, and an index that names them.",
+            choices=PLATFORMS,
+        ),
     )
     packages: Sequence[str] = field(
         default=(),
@@ -225,6 +230,11 @@ class ImageSpec:
             object.__setattr__(self, "registry", self.registry.lower())
 
     @property
+    def platforms(self) -> tuple[str, ...]:
+        """Each platform once, whatever order they were named in."""
+        return tuple(self.platform.split(","))
+
+    @property
     def copies_source(self) -> bool:
         return self.source_root is not None and self.source_copy_mode != "no_copy"
 
@@ -242,6 +252,12 @@ def _texts(value: object) -> tuple[str, ...]:
         if not isinstance(item, str):
             raise TypeError(f"expected a list of texts, one of them is {type(item).__name__}")
     return tuple(value)
+
+
+def _joined(value: object) -> str:
+    """One text for a list and for texts with commas, the same for the same words."""
+    words = _text(value).split(",") if not isinstance(value, (list, tuple)) else _texts(value)
+    return ",".join(sorted({word.strip() for word in words}))
 
 
 def _mapping(value: object) -> FrozenMap:
@@ -266,6 +282,7 @@ def _anything(value: object) -> object:
 _FREEZE: Mapping[Kind, Callable[[object], Any]] = {
     "text": _text,
     "texts": _texts,
+    "joined": _joined,
     "mapping": _mapping,
     "flag": _flag,
     "anything": _anything,

@@ -33,6 +33,8 @@ def markdown() -> str:
 
 def _row(field: SpecField) -> str:
     kind = " or ".join(f"`{choice}`" for choice in field.choices) or _KINDS[field.kind]
+    if field.kind == "joined":
+        kind += ", or several"
     shown = "true" if field.default is True else field.default
     default = f"`{shown}`" if shown else ""
     return f"| `{field.name}` | {kind} | {default} | {field.doc} |"

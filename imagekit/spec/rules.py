@@ -74,15 +74,15 @@ def _not_working(spec: ImageSpec) -> Iterator[Finding]:
 def _choices(spec: ImageSpec) -> Iterator[Finding]:
     for known in FIELDS.values():
         value = getattr(spec, known.name)
-        if not known.choices or value is None or value in known.choices:
+        if not known.choices or value is None:
             continue
         allowed = " or ".join(known.choices)
-        if value == "loaded_modules":
-            yield Finding(known.name, "loaded_modules: building loads no modules", "use all")
-        elif known.name == "platform" and "," in value:
-            yield Finding(known.name, "several platforms are not supported yet", f"use {allowed}")
-        else:
-            yield Finding(known.name, f"{known.name} {value!r} is not supported", f"use {allowed}")
+        for word in value.split(",") if known.kind == "joined" else [value]:
+            if word == "loaded_modules":
+                yield Finding(known.name, "loaded_modules: building loads no modules", "use all")
+            elif word not in known.choices:
+                message = f"{known.name} {word!r} is not supported"
+                yield Finding(known.name, message, f"use {allowed}", item=word)
 
 
 def _between_fields(spec: ImageSpec) -> Iterator[Finding]:

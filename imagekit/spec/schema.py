@@ -40,6 +40,11 @@ def dumps() -> str:
 
 
 def _property(field: SpecField) -> dict[str, Any]:
+    if field.kind == "joined":
+        one = {"enum": [*field.choices, None]}
+        several = {"type": "array", "minItems": 1, "items": {"enum": [*field.choices]}}
+        commas = {"type": "string", "pattern": ","}
+        return {"anyOf": [one, several, commas], "description": field.doc}
     if field.choices:
         return {"enum": [*field.choices, None], "description": field.doc}
     return {**_TYPES[field.kind], "description": field.doc}

@@ -24,7 +24,8 @@ pytestmark = pytest.mark.network
 
 def _lock(path: Path, *, upgrade: bool = False) -> Any:
     spec = load_spec(path)
-    return refresh_lock(spec, path, upgrade=upgrade, runtime=None, progress=Silent())
+    (lock,) = refresh_lock(spec, path, upgrade=upgrade, runtime=None, progress=Silent())
+    return lock
 
 
 @pytest.mark.parametrize("platform", ["linux/amd64", "linux/arm64"])
@@ -69,7 +70,7 @@ def test_an_unchanged_spec_runs_nothing(tmp_path: Path) -> None:
         "        raise RuntimeError(event)\n"
         "sys.addaudithook(refuse)\n"
         "path = Path(sys.argv[1])\n"
-        "lock = ensure_lock(load_spec(path), path, locked=False, runtime=None,"
+        "(lock,) = ensure_lock(load_spec(path), path, locked=False, runtime=None,"
         " progress=Silent())\n"
         "print(lock.digest)"
     )
@@ -77,7 +78,7 @@ def test_an_unchanged_spec_runs_nothing(tmp_path: Path) -> None:
         [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True
     )
     assert ran.stdout.strip() == made.digest
-    again = ensure_lock(load_spec(path), path, locked=True, runtime=None, progress=Silent())
+    (again,) = ensure_lock(load_spec(path), path, locked=True, runtime=None, progress=Silent())
     assert again == made
 
 
@@ -103,11 +104,16 @@ def test_a_refresh_keeps_versions_and_an_upgrade_does_not(tmp_path: Path) -> Non
     assert _lock(path, upgrade=True).packages[0].version != "1.15.0"
 
 
-def test_uv_installs_what_the_lock_says(tmp_path: Path) -> None:
-    """Our file is a pylock.toml: uv reads it and agrees with its hashes."""
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_uv_installs_what_the_lock_says(machine: str, tmp_path: Path) -> None:
+    """Our file is a pylock.toml: uv reads it, for either platform, and agrees with its hashes."""
     path = tmp_path / "spec.yaml"
-    path.write_text("python_version: '3.11'\npackages: [requests]\n")
-    lock = _lock(path)
+    path.write_text(
+        "python_version: '3.11'\npackages: [charset-normalizer, requests]\n"
+        "platform: [linux/arm64, linux/amd64]\n"
+    )
+    locks = refresh_lock(load_spec(path), path, upgrade=False, runtime=None, progress=Silent())
+    lock = next(each for each in locks if each.target.machine == machine)
     target = tmp_path / "target"
     ran = subprocess.run(
         [
@@ -115,7 +121,7 @@ def test_uv_installs_what_the_lock_says(tmp_path: Path) -> None:
             "pip",
             "install",
             "--python-version=3.11",
-            "--python-platform=x86_64-manylinux_2_36",
+            f"--python-platform={machine}-manylinux_2_36",
             f"--target={target}",
             f"--python={sys.executable}",
             "-r",

@@ -33,8 +33,8 @@ def debian(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Image:
     )
     spec = load_spec(folder / "spec.yaml")
     path = folder / "spec.yaml"
-    lock = ensure_lock(spec, path, locked=False, runtime=runtime_pin(), progress=Silent())
-    built = build(spec, path, lock, [f"oci:{folder}/image"], Silent()).image
+    locks = ensure_lock(spec, path, locked=False, runtime=runtime_pin(), progress=Silent())
+    built = build(spec, path, locks, [f"oci:{folder}/image"], Silent()).image
     base = assemble(
         None,
         [Addition(built.layers[0], "debian")],
@@ -97,12 +97,12 @@ def test_a_tag_that_moved_does_not_move_the_base(
     """The lock pins a digest: a build stands on it, whatever the tag says by now."""
     path = project(tmp_path, server, "iniconfig")
     spec = load_spec(path)
-    lock = ensure_lock(spec, path, locked=False, runtime=runtime_pin(), progress=Silent())
+    locks = ensure_lock(spec, path, locked=False, runtime=runtime_pin(), progress=Silent())
     other = assemble(debian, [], Settings(labels={"moved": "yes"}))
     tag = RegistryReference.parse(f"{server.address}/debian:bookworm")
     RegistryClient().push(other, tag)
     try:
-        built = build(spec, path, lock, [f"oci:{tmp_path}/image"], Silent()).image
+        built = build(spec, path, locks, [f"oci:{tmp_path}/image"], Silent()).image
     finally:
         RegistryClient().push(debian, tag)
 

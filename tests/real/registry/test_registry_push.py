@@ -20,6 +20,7 @@ from imagekit.errors import BuildError, IntegrityError, RegistryError
 from imagekit.oci.assemble import Settings, assemble
 from imagekit.oci.descriptor import Platform
 from imagekit.oci.image import Image
+from imagekit.oci.index import ImageIndex
 from imagekit.oci.layer import FileLayer
 from imagekit.oci.layout import write_layout
 from imagekit.oci.validate import validate
@@ -119,7 +120,7 @@ def test_layers_of_an_index_count_as_present_too(
     client = RegistryClient(access)
     arm = assemble(image, [], Settings(), platform=Platform("linux", "arm64"))
     with client.uploader(at(server.address, "index:all")) as uploader:
-        report = uploader.push_index([image, arm])
+        report = uploader.push_image(ImageIndex((image, arm)))
     assert len(report.uploaded) == len(image.layers) + 2
     for platform, expected in ((Platform(), image), (Platform("linux", "arm64"), arm)):
         assert client.pull(at(server.address, "index:all"), platform).digest == expected.digest

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import shutil
 import tarfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,14 +18,17 @@ from imagekit.layers.cache import LayerCache
 from imagekit.lock.model import Lock, LockedWheel, Target
 from imagekit.oci.assemble import Addition, Settings, assemble
 from imagekit.oci.descriptor import Platform
+from imagekit.oci.destinations import Destination, read_all, read_image
+from imagekit.oci.index import ImageIndex
 from imagekit.oci.layout import write_layout
 from imagekit.oci.store import Store
 from imagekit.oci.validate import validate
 from imagekit.progress import Silent
-from imagekit.spec.model import ImageSpec
+from imagekit.spec.model import PLATFORMS, ImageSpec
 from tests.fakes.wheels import make_wheel
 
 PLATFORM = Platform.of_this_machine()
+OTHER = next(p for p in map(Platform.parse, PLATFORMS) if p != PLATFORM)
 
 
 class Project:
@@ -37,16 +41,29 @@ class Project:
         monkeypatch.setenv("XDG_DATA_HOME", str(root / "data"))
         layer = LayerCache().make("base", lambda writer: writer.file("etc/base", b"base"))
         base = assemble(None, [Addition(layer, "base")], Settings(), platform=PLATFORM)
-        write_layout(base, root / "base")
+        other = assemble(None, [Addition(layer, "base")], Settings(), platform=OTHER)
+        write_layout(ImageIndex((base, other)), root / "base")
+        self.digests = {PLATFORM: base.digest, OTHER: other.digest}
         self.section = {"kind": "oci", "reference": "oci:base", "digest": base.digest, "passwd": ""}
         (root / "src").mkdir()
         (root / "src" / "task.py").write_text("x = 1")
         self.spec = ImageSpec(name="thing", source_root="src", compile_bytecode=False)
 
     def build(self, *packages: LockedWheel, to: tuple[str, ...] = ()) -> Built:
-        target = Target(str(PLATFORM), "3.11.2", "/usr/bin/python3", "2.36")
-        lock = Lock("sha256:0", target, self.section, packages, runtime_pin(), "0")
-        return build(self.spec, self.root / "spec.yaml", lock, to, Silent())
+        return self.build_all({PLATFORM: packages}, to)
+
+    def build_all(
+        self, packages: Mapping[Platform, Sequence[LockedWheel]], to: tuple[str, ...] = ()
+    ) -> Built:
+        """For each platform, its packages."""
+        locks = []
+        for platform, wheels in packages.items():
+            target = Target(str(platform), "3.11.2", "/usr/bin/python3", "2.36")
+            section = self.section
+            if platform != PLATFORM:
+                section = {**section, "digest": self.digests[platform]}
+            locks.append(Lock("sha256:0", target, section, tuple(wheels), runtime_pin(), "0"))
+        return build(self.spec, self.root / "spec.yaml", locks, to, Silent())
 
     def wheel(self, name: str, version: str = "1.0", module: str = "") -> LockedWheel:
         """A distribution with one package, of its own name unless `module` is another."""
@@ -211,3 +228,35 @@ def test_docker_archives_are_named_after_the_image(project: Project) -> None:
         manifest = archive.extractfile("manifest.json")
         assert manifest is not None
         assert f"thing:{built.tag}".encode() in io.BytesIO(manifest.read()).getvalue()
+
+
+def test_several_platforms_are_one_index_everywhere(project: Project) -> None:
+    """Each image is the one that its platform gets alone; layers for both are made once."""
+    alpha = project.wheel("alpha")
+    alone = project.build(alpha)
+    folder, archive = f"oci:{project.root}/layout", f"oci-archive:{project.root}/image.tar"
+    both = project.build_all({PLATFORM: [alpha], OTHER: [alpha]}, (folder, archive))
+    assert isinstance(both.named, ImageIndex)
+    here, there = both.named.images
+    assert (here.digest, both.image.digest) == (alone.digest, alone.digest)
+    assert there.platform == OTHER
+    assert [layer.digest for layer in there.layers] == [layer.digest for layer in here.layers]
+    for place in (folder, archive):
+        assert read_all(Destination.parse(place)).digest == both.digest
+        assert read_image(Destination.parse(place), OTHER).digest == there.digest
+    validate(there)
+
+
+def test_the_store_keeps_all_platforms_and_gives_this_machines(project: Project) -> None:
+    """`run` finds an image that runs here, `push` finds them all."""
+    both = project.build_all({PLATFORM: [], OTHER: []})
+    name = f"thing:{both.tag}"
+    assert Store().find(name).platform == PLATFORM
+    assert Store().find_all(name).digest == both.digest
+
+
+def test_one_platform_archives_refuse_several(project: Project) -> None:
+    """The message says what holds them all."""
+    with pytest.raises(BuildError, match="holds one platform") as caught:
+        project.build_all({PLATFORM: [], OTHER: []}, (f"docker-archive:{project.root}/image.tar",))
+    assert "oci-archive" in str(caught.value.hint)

@@ -64,9 +64,10 @@ def spec(tmp_path: Path) -> Path:
 
 def _ensure(path: Path, *, locked: bool = False, runtime: RuntimePin = RUNTIME) -> Lock:
     spec = load_spec(path)
-    return ensure_lock(
+    (lock,) = ensure_lock(
         spec, path, locked=locked, runtime=runtime, progress=Silent(), environ={"PATH": ""}
     )
+    return lock
 
 
 def test_a_build_makes_the_lock_that_is_missing(spec: Path) -> None:
@@ -126,7 +127,7 @@ def test_a_refresh_takes_the_base_and_the_runtime_of_today(spec: Path) -> None:
     """`imagekit lock` is the way out of all of these errors."""
     first = _ensure(spec)
     _write_base(spec.parent, "3.11.9")
-    second = refresh_lock(
+    (second,) = refresh_lock(
         load_spec(spec), spec, upgrade=False, runtime=OTHER, progress=Silent(), environ={}
     )
     assert second.target.python_version == "3.11.9"
@@ -155,7 +156,7 @@ def test_where_the_base_lies_does_not_change_what_the_image_is(spec: Path, tmp_p
     made = _ensure(spec)
     (tmp_path / "base").rename(tmp_path / "moved")
     spec.write_text(spec.read_text().replace("oci:base", "oci:moved"))
-    moved = refresh_lock(
+    (moved,) = refresh_lock(
         load_spec(spec), spec, upgrade=False, runtime=RUNTIME, progress=Silent(), environ={}
     )
     assert moved.spec_digest != made.spec_digest

@@ -59,12 +59,46 @@ def test_a_lock_stands_beside_its_spec(spec: Any, lock: Any) -> None:
 @pytest.mark.parametrize("lock", [LOCK, dataclasses.replace(LOCK, packages=(), runtime=None)])
 def test_a_lock_is_read_as_it_was_written(lock: Any) -> None:
     """Reading reverses writing."""
-    assert file.loads(file.dumps(lock), source="x") == lock
+    assert file.loads(file.dumps([lock]), source="x") == (lock,)
+
+
+def test_the_locks_of_all_platforms_are_one_pylock() -> None:
+    """A wheel that all take stands there once, another one says for which machine it is."""
+    numpy, pure = WHEELS
+    other = dataclasses.replace(
+        numpy,
+        filename="numpy-2.4.6-cp311-cp311-manylinux_2_28_aarch64.whl",
+        sha256="d" * 64,
+        url="https://files.example/numpy-2.4.6-cp311-cp311-manylinux_2_28_aarch64.whl",
+    )
+    arm = dataclasses.replace(
+        LOCK,
+        target=dataclasses.replace(LOCK.target, platform="linux/arm64"),
+        base={"kind": "debian", "release": "bookworm", "packages": []},
+        packages=(other, pure),
+    )
+    text = file.dumps([LOCK, arm])
+    assert file.loads(text, source="x") == (LOCK, arm)
+    assert text == file.dumps(file.loads(text, source="x"))
+    pylock = Pylock.from_dict(tomllib.loads(text))
+    assert [(each.name, str(each.marker)) for each in pylock.packages] == [
+        ("numpy", 'platform_machine == "aarch64"'),
+        ("numpy", 'platform_machine == "x86_64"'),
+        ("ruamel-yaml", "None"),
+    ]
+
+
+@pytest.mark.parametrize("marker", ["platform_machine == 'sparc'", "os_name == 'posix'"])
+def test_a_marker_that_we_do_not_write_is_refused(marker: str) -> None:
+    """What it leaves out is not guessed."""
+    text = _changed('version = "0.18"', f'version = "0.18"\nmarker = "{marker}"')
+    with pytest.raises(LockError, match="marker"):
+        file.loads(text, source="pylock.toml")
 
 
 def test_a_lock_is_a_pylock() -> None:
     """Other tools that know PEP 751 read ours."""
-    pylock = Pylock.from_dict(tomllib.loads(file.dumps(LOCK)))
+    pylock = Pylock.from_dict(tomllib.loads(file.dumps([LOCK])))
     assert [package.name for package in pylock.packages] == ["numpy", "ruamel-yaml"]
     assert pylock.created_by == "imagekit"
 
@@ -73,8 +107,8 @@ def test_a_lock_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     """No other file is left beside it, and an old one is replaced."""
     path = tmp_path / "pylock.toml"
     path.write_text("old")
-    file.write(path, LOCK)
-    assert file.read(path) == LOCK
+    file.write(path, [LOCK])
+    assert file.read(path) == (LOCK,)
     assert os.listdir(tmp_path) == ["pylock.toml"]
 
 
@@ -84,7 +118,7 @@ def test_no_file_is_no_lock(tmp_path: Path) -> None:
 
 
 def _changed(old: str, new: str) -> str:
-    text = file.dumps(LOCK)
+    text = file.dumps([LOCK])
     assert old in text
     return text.replace(old, new)
 
@@ -94,7 +128,7 @@ def _changed(old: str, new: str) -> str:
     [
         ("not toml", "is not TOML"),
         ('lock-version = "1.0"\n', "was not made by imagekit"),
-        (_changed("format = 1", "format = 2"), "this imagekit reads format 1"),
+        (_changed("format = 2", "format = 3"), "this imagekit reads format 2"),
         (_changed('"' + "a" * 64, '"../../x'), "sha256 '../../x' is not as it should be"),
         (_changed("numpy-2.4.6-cp311", "../numpy-2.4.6-cp311"), "numpy"),
         (_changed('name = "ruamel-yaml"', 'name = "other"'), "is no wheel of other"),
@@ -102,6 +136,7 @@ def _changed(old: str, new: str) -> str:
         (_changed('"linux/amd64"', '"linux/s390x"'), "platform 'linux/s390x' is not known"),
         (_changed('"3.11.2"', '"3.11"'), "version '3.11' is not as it should be"),
         (_changed('glibc = "2.36"', "glibc = 2.36"), "glibc is missing or no str"),
+        (_changed("manylinux_2_28_x86_64.whl", "manylinux_2_28_aarch64.whl"), "does not run on"),
         (_changed("size = 16918164", 'size = "many"'), "size is missing or no int"),
     ],
 )

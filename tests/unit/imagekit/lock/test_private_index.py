@@ -96,7 +96,7 @@ def test_credentials_of_the_spec_reach_the_index_and_not_the_lock(
         (WHEEL, f"http://{host}/files/{WHEEL}")
     ]
     assert wheels[0].sha256 == hashlib.sha256(_content()).hexdigest()
-    text = file.dumps(Lock("sha256:0", TARGET, {"kind": "oci"}, wheels, None, "1"))
+    text = file.dumps([Lock("sha256:0", TARGET, {"kind": "oci"}, wheels, None, "1")])
     assert PASSWORD not in text
     assert "token" not in text
 
