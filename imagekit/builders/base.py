@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Protocol
 
 from imagekit import debian
+from imagekit.builders.layerings import Layering
 from imagekit.errors import BuildError
 from imagekit.layers.bytecode import VERSION, BytecodeCompiler, host_can_run
-from imagekit.layers.cache import LayerCache
 from imagekit.layers.writer import LayerWriter
 from imagekit.lock.model import Lock
 from imagekit.lock.oci_base import open_locked
-from imagekit.oci.assemble import Addition
 from imagekit.oci.image import Image
 from imagekit.oci.unpack import cached_root
 from imagekit.paths import cache_directory
@@ -38,8 +37,8 @@ class Base(Protocol):
     def interpreter(self) -> str:
         """Names the interpreter in recipes: bases with the same one share layers."""
 
-    def additions(self, cache: LayerCache, *, bytecode: bool) -> Sequence[Addition]:
-        """The layers of a base that is made here, from the cache where it has them."""
+    def layerings(self, *, bytecode: bool) -> Sequence[Layering]:
+        """The layers of a base that is made here."""
 
     def root(self) -> Path:
         """The base unpacked, so that its interpreter can be run. May take long."""
@@ -65,26 +64,22 @@ class _DebianBase:
         python = [package.sha256 for package in self._base.packages if "python" in package.name]
         self.interpreter = " ".join(sorted(python))
 
-    def additions(self, cache: LayerCache, *, bytecode: bool) -> Sequence[Addition]:
+    def layerings(self, *, bytecode: bool) -> Sequence[Layering]:
         recipe = f"{debian.recipe(self._base)} bytecode {VERSION if bytecode else 'none'}"
-        layer = cache.find(recipe) or cache.make(
-            recipe, lambda writer: self._write(writer, bytecode=bytecode)
-        )
-        return [Addition(layer, f"imagekit: Debian {self._base.release}")]
+        what = f"imagekit: Debian {self._base.release}"
+        return [Layering(recipe, what, lambda w, _: self._write(w, bytecode=bytecode))]
 
     def root(self) -> Path:
         return self._tree().root
 
     def _write(self, writer: LayerWriter, *, bytecode: bool) -> None:
         tree = self._tree()
-        task = self._progress.task(f"making the Debian {self._base.release} base")
         if bytecode:
             check_host(self._platform)
             with BytecodeCompiler(tree.root, self._base.python_path) as compiler:
                 debian.write_layer(tree, writer, compiler)
         else:
             debian.write_layer(tree, writer, None)
-        task.done()
 
     def _tree(self) -> debian.Tree:
         with self._guard:
@@ -109,8 +104,8 @@ class _ImageBase:
         self.layer_count = len(self.image.layers)
         self.interpreter = self.image.digest
 
-    def additions(self, cache: LayerCache, *, bytecode: bool) -> Sequence[Addition]:
-        del cache, bytecode
+    def layerings(self, *, bytecode: bool) -> Sequence[Layering]:
+        del bytecode
         return []
 
     def root(self) -> Path:

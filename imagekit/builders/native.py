@@ -7,56 +7,31 @@ not in the cache.
 
 from __future__ import annotations
 
-import json
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import final
 
 from imagekit.builders.base import Base, check_host
+from imagekit.builders.layerings import Layering, assembled, layerings, with_bytecode
 from imagekit.builders.runtime import runtime_wheel
 from imagekit.builders.wheels import Wheels
 from imagekit.errors import BuildError, IntegrityError
 from imagekit.fetch import discard_spoilt
-from imagekit.layers import tree
-from imagekit.layers.bytecode import VERSION, BytecodeCompiler
+from imagekit.layers.bytecode import BytecodeCompiler
 from imagekit.layers.cache import LayerCache
 from imagekit.layers.conflicts import ConflictFree, refuse_conflicts
-from imagekit.layers.users import write_user
-from imagekit.layers.venv import PREFIX
-from imagekit.layers.wheel_layer import FORMAT, WheelFile, write_wheels
-from imagekit.layers.writer import LayerWriter
+from imagekit.layers.wheel_layer import WheelFile
 from imagekit.lock.model import Lock, LockedWheel
-from imagekit.oci.assemble import Addition, Settings, assemble
-from imagekit.oci.descriptor import Platform
+from imagekit.oci.assemble import Addition
 from imagekit.oci.image import Image
 from imagekit.paths import cache_directory
 from imagekit.plan.planner import Plan
-from imagekit.plan.steps import (
-    AddUser,
-    Configure,
-    CopyFiles,
-    InstallRuntime,
-    InstallWheels,
-    MakeEnvironment,
-    Step,
-)
+from imagekit.plan.steps import InstallWheels
 from imagekit.progress import Progress
 
-LOCK_ANNOTATION = "dev.imagekit.lock.digest"
 _WORKERS = (os.cpu_count() or 1) + 1
-_FLYTE_NAMES = ("pyflyte-execute", "pyflyte-fast-execute", "pyflyte-map-execute")
-
-
-@dataclass(frozen=True, slots=True)
-class Layering:
-    """How one layer is made: what its bytes depend on, and what writes them."""
-
-    recipe: str
-    created_by: str
-    write: Callable[[LayerWriter], None]
 
 
 def build_image(
@@ -75,7 +50,7 @@ def build_image(
     workers = ThreadPoolExecutor(_WORKERS)
     try:
         made = [workers.submit(native.make, layering) for layering in native.layerings]
-        below = base.additions(native.cache, bytecode=native.bytecode)
+        below = [native.make(layering) for layering in native.base_layerings]
         native.refuse_conflicts()
         additions = [*below, *(future.result() for future in made)]
     except IntegrityError as error:
@@ -83,12 +58,12 @@ def build_image(
     finally:
         workers.shutdown(cancel_futures=True)
         native.close()
-    return native.assembled(additions)
+    return assembled(lock, plan, base.image, additions)
 
 
 @final
 class _NativeBuild:
-    """Turns the steps of one plan into layers and a configuration."""
+    """Turns the steps of one plan into layers; the `Sources` of their writers."""
 
     def __init__(
         self, lock: Lock, plan: Plan, base: Base, indexes: Sequence[str], progress: Progress
@@ -96,15 +71,13 @@ class _NativeBuild:
         self.cache = LayerCache()
         self._lock = lock
         self._plan = plan
-        self._base = base
         self._progress = progress
         self._compiler = _SharedCompiler(base, lock)
-        installs = [s for s in plan.steps if isinstance(s, InstallWheels | InstallRuntime)]
-        self.bytecode = any(step.bytecode for step in installs)
-        if self.bytecode:
+        bytecode = with_bytecode(plan)
+        if bytecode:
             check_host(lock.target.platform)
-        found = (self._layering(step) for step in plan.steps)
-        self.layerings = [layering for layering in found if layering is not None]
+        self.base_layerings = base.layerings(bytecode=bytecode)
+        self.layerings = layerings(plan, base.interpreter)
         self._conflict_free = ConflictFree(
             cache_directory() / "conflict-free", plan.venv, self._digests()
         )
@@ -114,14 +87,26 @@ class _NativeBuild:
         layer = self.cache.find(layering.recipe)
         if layer is None:
             task = self._progress.task(f"making {layering.created_by.removeprefix('imagekit: ')}")
-            layer = self.cache.make(layering.recipe, layering.write)
+            layer = self.cache.make(layering.recipe, lambda w: layering.write(w, self))
             task.done()
         return Addition(layer, layering.created_by)
+
+    def wheel(self, wheel: LockedWheel) -> WheelFile:
+        return self._wheels.file(wheel)
+
+    def runtime(self) -> WheelFile:
+        runtime = runtime_wheel()
+        if runtime.pin != self._lock.runtime:
+            raise BuildError("the lock pins another runtime than this imagekit carries")
+        return runtime.file
+
+    def compiler(self) -> BytecodeCompiler:
+        return self._compiler.get()
 
     def refuse_conflicts(self) -> None:
         if not self._conflict_free:
             files = [self._wheels.file(wheel) for wheel in self._lock.packages]
-            runtime = [] if self._lock.runtime is None else [self._runtime()]
+            runtime = [] if self._lock.runtime is None else [self.runtime()]
             refuse_conflicts([*files, *runtime], self._plan.venv)
             self._conflict_free.remember()
 
@@ -148,102 +133,14 @@ class _NativeBuild:
     def _needed(self) -> list[LockedWheel]:
         """Wheels that have to be read, in the order of their layers."""
         if not self._conflict_free:
-            return [wheel for step in self._installs() for wheel in step.wheels]
+            installs = [step for step in self._plan.steps if isinstance(step, InstallWheels)]
+            return [wheel for step in installs for wheel in step.wheels]
         return [
             wheel
-            for step in self._installs()
-            if self.cache.find(self._wheel_layer(step).recipe) is None
-            for wheel in step.wheels
+            for layering in self.layerings
+            if layering.wheels and self.cache.find(layering.recipe) is None
+            for wheel in layering.wheels
         ]
-
-    def _installs(self) -> list[InstallWheels]:
-        return [step for step in self._plan.steps if isinstance(step, InstallWheels)]
-
-    def _layering(self, step: Step) -> Layering | None:
-        """How `step` becomes a layer; None for the base and the configuration."""
-        if isinstance(step, MakeEnvironment):
-            venv = step.venv
-            recipe = _recipe("environment", python=venv.python, version=venv.version)
-            return Layering(recipe, f"imagekit: /{PREFIX}", venv.write)
-        if isinstance(step, InstallWheels):
-            return self._wheel_layer(step)
-        if isinstance(step, InstallRuntime):
-            return self._runtime_layer(step)
-        if isinstance(step, AddUser):
-            passwd = step.passwd
-            recipe = _recipe("user", passwd=passwd)
-            return Layering(recipe, "imagekit: user task", lambda w: write_user(w, passwd))
-        if isinstance(step, CopyFiles):
-            return _copy_layer(step)
-        return None
-
-    def assembled(self, additions: list[Addition]) -> Image:
-        configure = next(step for step in self._plan.steps if isinstance(step, Configure))
-        settings = Settings(
-            user=configure.user,
-            environment=configure.env,
-            entrypoint=configure.entrypoint,
-            workdir=configure.workdir,
-            labels=configure.labels,
-        )
-        return assemble(
-            self._base.image,
-            additions,
-            settings,
-            platform=Platform.parse(self._lock.target.platform),
-            annotations={LOCK_ANNOTATION: self._lock.digest},
-        )
-
-    def _wheel_layer(self, step: InstallWheels) -> Layering:
-        def write(writer: LayerWriter) -> None:
-            files = [self._wheels.file(wheel) for wheel in step.wheels]
-            compiler = self._compiler.get() if step.bytecode else None
-            write_wheels(writer, files, self._plan.venv, compiler)
-
-        names = " ".join(f"{wheel.name}=={wheel.version}" for wheel in step.wheels)
-        digests = [wheel.sha256 for wheel in step.wheels]
-        recipe = self._install_recipe(digests, bytecode=step.bytecode)
-        return Layering(recipe, f"imagekit: {names}", write)
-
-    def _runtime_layer(self, step: InstallRuntime) -> Layering:
-        def write(writer: LayerWriter) -> None:
-            compiler = self._compiler.get() if step.bytecode else None
-            write_wheels(writer, [self._runtime()], self._plan.venv, compiler)
-            for name in _FLYTE_NAMES if step.flyte_names else ():
-                text = f'#!/bin/sh\nexec {self._start()} {name} "$@"\n'
-                writer.file(f"{PREFIX}/bin/{name}", text.encode(), mode=0o755)
-
-        names = f" names {step.flyte_names}"
-        recipe = self._install_recipe([step.pin.sha256], bytecode=step.bytecode) + names
-        return Layering(recipe, f"imagekit: runtime {step.pin.version}", write)
-
-    def _start(self) -> str:
-        venv = self._plan.venv
-        return f"{venv.executable} -I /{venv.site_packages}/entrypoint/__main__.py"
-
-    def _install_recipe(self, digests: list[str], *, bytecode: bool) -> str:
-        interpreter = f"{VERSION} {self._base.interpreter}" if bytecode else "none"
-        venv = self._plan.venv
-        return _recipe(FORMAT, python=venv.minor, bytecode=interpreter, wheels=digests)
-
-    def _runtime(self) -> WheelFile:
-        runtime = runtime_wheel()
-        if runtime.pin != self._lock.runtime:
-            raise BuildError("the lock pins another runtime than this imagekit carries")
-        return runtime.file
-
-
-def _copy_layer(step: CopyFiles) -> Layering:
-    workdir = step.workdir.strip("/")
-    nodes = [node.identity for node in step.nodes]
-    recipe = _recipe(tree.FORMAT, workdir=workdir, nodes=nodes)
-    return Layering(
-        recipe, f"imagekit: {step.what}", lambda w: tree.write_tree(w, step.nodes, workdir)
-    )
-
-
-def _recipe(kind: str, **parts: object) -> str:
-    return json.dumps({"kind": kind, **parts}, sort_keys=True)
 
 
 @final

@@ -155,7 +155,7 @@ def test_two_at_once_into_one_layout(sound: Sound, tmp_path: Path) -> None:
         assert read_layout(tmp_path / "image", name).digest == sound.digest
 
 
-@pytest.mark.parametrize("moment", ["making /opt/venv", "making the Debian bookworm base"])
+@pytest.mark.parametrize("moment", ["making /opt/venv", "making Debian bookworm"])
 def test_interrupted(moment: str, sound: Sound, tmp_path: Path) -> None:
     """SIGINT ends a build with 130 and without a traceback, whatever was being made."""
     host = sound.new_host(tmp_path / "host")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from imagekit.builders import Built, build, runtime_pin
-from imagekit.builders.native import LOCK_ANNOTATION
+from imagekit.builders.layerings import LOCK_ANNOTATION
 from imagekit.errors import BuildError
 from imagekit.layers.cache import LayerCache
 from imagekit.lock.model import Lock, LockedWheel, Target

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How each step of a plan becomes a layer: what its bytes depend on, and what writes them.
+
+Building writes these layers, planning looks them up: both ask here, so a plan can't be of another
+image than the one that is built.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from imagekit.layers import tree
+from imagekit.layers.bytecode import VERSION, BytecodeCompiler
+from imagekit.layers.users import write_user
+from imagekit.layers.venv import PREFIX, Venv
+from imagekit.layers.wheel_layer import FORMAT, WheelFile, write_wheels
+from imagekit.layers.writer import LayerWriter
+from imagekit.lock.model import Lock, LockedWheel
+from imagekit.oci.assemble import Addition, Settings, assemble
+from imagekit.oci.descriptor import Platform
+from imagekit.oci.image import Image
+from imagekit.plan.planner import Plan
+from imagekit.plan.steps import (
+    AddUser,
+    Configure,
+    CopyFiles,
+    InstallRuntime,
+    InstallWheels,
+    MakeEnvironment,
+    Step,
+)
+
+LOCK_ANNOTATION = "dev.imagekit.lock.digest"
+_FLYTE_NAMES = ("pyflyte-execute", "pyflyte-fast-execute", "pyflyte-map-execute")
+
+
+class Sources(Protocol):
+    """What layers are written from; asking for something may download or unpack it."""
+
+    def wheel(self, wheel: LockedWheel) -> WheelFile: ...
+
+    def runtime(self) -> WheelFile: ...
+
+    def compiler(self) -> BytecodeCompiler: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Layering:
+    """How one layer is made.
+
+    Attributes:
+        recipe: names everything that its bytes depend on.
+        created_by: the line of the image's history.
+        write: writes it.
+        wheels: those of the lock that are in it.
+        local: it is made from what lies here, without downloads and without the base.
+    """
+
+    recipe: str
+    created_by: str
+    write: Callable[[LayerWriter, Sources], None]
+    wheels: tuple[LockedWheel, ...] = ()
+    local: bool = False
+
+
+def layerings(plan: Plan, interpreter: str) -> list[Layering]:
+    """The layers of `plan` above its base, in their order.
+
+    `interpreter` names the base's, for recipes with bytecode.
+    """
+    found = (_layering(step, plan.venv, interpreter) for step in plan.steps)
+    return [layering for layering in found if layering is not None]
+
+
+def with_bytecode(plan: Plan) -> bool:
+    """Whether any layer of `plan` holds bytecode."""
+    installs = (step for step in plan.steps if isinstance(step, InstallWheels | InstallRuntime))
+    return any(step.bytecode for step in installs)
+
+
+def assembled(lock: Lock, plan: Plan, base: Image | None, additions: Sequence[Addition]) -> Image:
+    """The image of `plan` over `base`; of its layers only digests and sizes are looked at."""
+    configure = next(step for step in plan.steps if isinstance(step, Configure))
+    settings = Settings(
+        user=configure.user,
+        environment=configure.env,
+        entrypoint=configure.entrypoint,
+        workdir=configure.workdir,
+        labels=configure.labels,
+    )
+    return assemble(
+        base,
+        additions,
+        settings,
+        platform=Platform.parse(lock.target.platform),
+        annotations={LOCK_ANNOTATION: lock.digest},
+    )
+
+
+def _layering(step: Step, venv: Venv, interpreter: str) -> Layering | None:
+    """How `step` becomes a layer; None for the base and the configuration."""
+    match step:
+        case MakeEnvironment(made):
+            recipe = _recipe("environment", python=made.python, version=made.version)
+            return Layering(recipe, f"imagekit: /{PREFIX}", lambda w, _: made.write(w), local=True)
+        case InstallWheels():
+            return _wheels(step, venv, interpreter)
+        case InstallRuntime():
+            return _runtime(step, venv, interpreter)
+        case AddUser(passwd):
+            recipe = _recipe("user", passwd=passwd)
+            what = "imagekit: user task"
+            return Layering(recipe, what, lambda w, _: write_user(w, passwd), local=True)
+        case CopyFiles():
+            return _copies(step)
+        case _:
+            return None
+
+
+def _wheels(step: InstallWheels, venv: Venv, interpreter: str) -> Layering:
+    def write(writer: LayerWriter, sources: Sources) -> None:
+        files = [sources.wheel(wheel) for wheel in step.wheels]
+        compiler = sources.compiler() if step.bytecode else None
+        write_wheels(writer, files, venv, compiler)
+
+    names = " ".join(f"{wheel.name}=={wheel.version}" for wheel in step.wheels)
+    digests = [wheel.sha256 for wheel in step.wheels]
+    recipe = _install_recipe(digests, venv, interpreter if step.bytecode else None)
+    return Layering(recipe, f"imagekit: {names}", write, step.wheels)
+
+
+def _runtime(step: InstallRuntime, venv: Venv, interpreter: str) -> Layering:
+    start = f"{venv.executable} -I /{venv.site_packages}/entrypoint/__main__.py"
+
+    def write(writer: LayerWriter, sources: Sources) -> None:
+        compiler = sources.compiler() if step.bytecode else None
+        write_wheels(writer, [sources.runtime()], venv, compiler)
+        for name in _FLYTE_NAMES if step.flyte_names else ():
+            text = f'#!/bin/sh\nexec {start} {name} "$@"\n'
+            writer.file(f"{PREFIX}/bin/{name}", text.encode(), mode=0o755)
+
+    names = f" names {step.flyte_names}"
+    python = interpreter if step.bytecode else None
+    recipe = _install_recipe([step.pin.sha256], venv, python) + names
+    return Layering(recipe, f"imagekit: runtime {step.pin.version}", write)
+
+
+def _install_recipe(digests: list[str], venv: Venv, interpreter: str | None) -> str:
+    bytecode = "none" if interpreter is None else f"{VERSION} {interpreter}"
+    return _recipe(FORMAT, python=venv.minor, bytecode=bytecode, wheels=digests)
+
+
+def _copies(step: CopyFiles) -> Layering:
+    workdir = step.workdir.strip("/")
+    nodes = [node.identity for node in step.nodes]
+    recipe = _recipe(tree.FORMAT, workdir=workdir, nodes=nodes)
+    return Layering(
+        recipe,
+        f"imagekit: {step.what}",
+        lambda w, _: tree.write_tree(w, step.nodes, workdir),
+        local=True,
+    )
+
+
+def _recipe(kind: str, **parts: object) -> str:
+    return json.dumps({"kind": kind, **parts}, sort_keys=True)
