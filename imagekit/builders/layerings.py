@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from imagekit.errors import BuildError
 from imagekit.layers import tree
 from imagekit.layers.bytecode import VERSION, BytecodeCompiler
 from imagekit.layers.users import write_user
@@ -27,9 +28,11 @@ from imagekit.plan.steps import (
     AddUser,
     Configure,
     CopyFiles,
+    InstallDebian,
     InstallRuntime,
     InstallWheels,
     MakeEnvironment,
+    RunCommands,
     Step,
 )
 
@@ -116,6 +119,9 @@ def _layering(step: Step, venv: Venv, interpreter: str) -> Layering | None:
             return Layering(recipe, what, lambda w, _: write_user(w, passwd), local=True)
         case CopyFiles():
             return _copies(step)
+        case InstallDebian() | RunCommands():
+            name = type(step).__name__
+            raise BuildError(f"the native builder can't do this step yet: {name}")
         case _:
             return None
 

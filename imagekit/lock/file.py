@@ -151,12 +151,13 @@ def _own_section(locks: Sequence[Lock]) -> dict[str, Any]:
 
 def _platform(lock: Lock) -> dict[str, Any]:
     target = lock.target
-    return {
+    section: dict[str, Any] = {
         "platform": target.platform,
         "python": {"version": target.python_version, "path": target.python_path},
         "glibc": target.glibc,
         "base": dict(lock.base),
     }
+    return section if lock.apt is None else section | {"apt": dict(lock.apt)}
 
 
 def _locks(document: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[Lock, ...]:
@@ -184,6 +185,7 @@ def _lock(document: Mapping[str, Any], own: Mapping[str, Any], at: Mapping[str, 
         packages=tuple(_wheel(each, target) for each in packages),
         runtime=None if runtime is None else _runtime(runtime),
         uv_version=_take(own, "uv", str),
+        apt=_take(at, "apt", dict) if "apt" in at else None,
     )
 
 

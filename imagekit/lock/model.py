@@ -66,7 +66,8 @@ class Lock:
     """What a spec was resolved to.
 
     `base` is kept as the base's own module wrote it, with its `kind` (`debian` or `oci`); when
-    its suites were released, or where its image lies, is no part of what it is.
+    its suites were released, or where its image lies, is no part of what it is. The same holds
+    for `apt`, the Debian packages on top of it.
     """
 
     spec_digest: str
@@ -75,6 +76,7 @@ class Lock:
     packages: tuple[LockedWheel, ...]
     runtime: RuntimePin | None
     uv_version: str
+    apt: Mapping[str, Any] | None = field(default=None, hash=False)
 
     @property
     def digest(self) -> str:
@@ -86,5 +88,7 @@ class Lock:
             "python": [self.target.python_version, self.target.python_path],
             "runtime": None if self.runtime is None else self.runtime.sha256,
         }
+        if self.apt is not None:
+            decisive["apt"] = {k: v for k, v in self.apt.items() if k not in _BASE_HINTS}
         encoded = json.dumps(decisive, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return "sha256:" + hashlib.sha256(encoded.encode()).hexdigest()

@@ -19,9 +19,11 @@ from imagekit.plan.steps import (
     AddUser,
     Configure,
     CopyFiles,
+    InstallDebian,
     InstallRuntime,
     InstallWheels,
     MakeEnvironment,
+    RunCommands,
     StartFromDebian,
     StartFromImage,
     Step,
@@ -32,6 +34,9 @@ LAYER_BUDGET = 100
 """Of a whole image; engines stop at 127, and other tools may want to add some."""
 
 _OTHER_LAYERS = 6
+_DEBIAN_LAYERS = 9
+"""At most, of `apt_packages`: eight groups of packages, and what configures them."""
+
 _LEAST_WHEEL_LAYERS = 10
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _WORKDIR = "/root"
@@ -59,14 +64,20 @@ def make_plan(
         leave_out: absolute paths that are never copied: the spec and its lock.
     """
     venv = Venv(lock.target.python_path, lock.target.python_version)
-    budget = max(LAYER_BUDGET - base_layers - _OTHER_LAYERS, _LEAST_WHEEL_LAYERS)
-    steps: list[Step] = [*_base(lock), MakeEnvironment(venv)]
+    others = _OTHER_LAYERS + (_DEBIAN_LAYERS if lock.apt else 0) + bool(spec.commands)
+    budget = max(LAYER_BUDGET - base_layers - others, _LEAST_WHEEL_LAYERS)
+    steps: list[Step] = [*_base(lock)]
+    if lock.apt is not None:
+        steps.append(InstallDebian(lock.apt))
+    steps.append(MakeEnvironment(venv))
     steps += _wheels(lock.packages, budget, bytecode=spec.compile_bytecode)
     if lock.runtime is not None:
         named = any(wheel.name == "flytekit" for wheel in lock.packages)
         steps.append(InstallRuntime(lock.runtime, spec.compile_bytecode, flyte_names=not named))
     steps += _copies(spec, folder, leave_out)
     configure = _configure(spec, venv)
+    if spec.commands:
+        steps.append(RunCommands(tuple(spec.commands), configure.env))
     steps.append(configure)
     return Plan(tuple(steps), venv, _tag(lock, spec, steps, configure))
 
@@ -144,5 +155,7 @@ def _tag(lock: Lock, spec: ImageSpec, steps: list[Step], configure: Configure) -
         "workdir": configure.workdir,
         "labels": configure.labels,
     }
+    if spec.commands:
+        content["commands"] = list(spec.commands)
     encoded = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(encoded.encode("utf-8", "surrogateescape")).hexdigest()[:20]

@@ -35,6 +35,13 @@ class AddUser:
 
 
 @dataclass(frozen=True, slots=True)
+class InstallDebian:
+    """Packages of the base's own release, and all that they need: the lock's section `apt`."""
+
+    section: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
 class MakeEnvironment:
     venv: Venv
 
@@ -66,6 +73,23 @@ class CopyFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class RunCommands:
+    """The user's commands: one `sh -c`, joined by `&&`, as root in `/` with `env`.
+
+    What they leave is no pure function of what stands here, so the layer is not reproducible.
+    `secrets` are files: (path on this machine, absolute path in the image while they run).
+    """
+
+    commands: tuple[str, ...]
+    env: Mapping[str, str]
+    secrets: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def script(self) -> str:
+        return " && ".join(self.commands)
+
+
+@dataclass(frozen=True, slots=True)
 class Configure:
     """What the image's configuration says; None keeps what the base says."""
 
@@ -80,9 +104,11 @@ Step: TypeAlias = (
     StartFromDebian
     | StartFromImage
     | AddUser
+    | InstallDebian
     | MakeEnvironment
     | InstallWheels
     | InstallRuntime
     | CopyFiles
+    | RunCommands
     | Configure
 )

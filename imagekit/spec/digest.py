@@ -32,6 +32,8 @@ def spec_digest(spec: ImageSpec, folder: Path) -> str:
         "python_version": spec.python_version,
         "requirements": _requirements(spec, folder),
     }
+    if spec.apt_packages:
+        decisive["apt_packages"] = list(spec.apt_packages)
     encoded = json.dumps(decisive, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return "sha256:" + hashlib.sha256(encoded.encode()).hexdigest()
 

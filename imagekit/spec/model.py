@@ -169,6 +169,23 @@ class ImageSpec:
     labels: Mapping[str, str] = field(
         default=FrozenMap(), metadata=_about("mapping", "Labels of the image's configuration.")
     )
+    apt_packages: Sequence[str] = field(
+        default=(),
+        metadata=_about(
+            "texts",
+            "Packages of the base's own Debian or Ubuntu release, as `name` or `name=version`; "
+            "with what they depend on, without what they recommend. Order does not matter.",
+            unordered=True,
+        ),
+    )
+    commands: Sequence[str] = field(
+        default=(),
+        metadata=_about(
+            "texts",
+            "Shell commands that are run in the image as root, after everything else is in it, "
+            "in one `sh -c` joined by `&&`. Their layer is not reproducible.",
+        ),
+    )
     compile_bytecode: bool = field(
         default=True,
         metadata=_about("flag", "`false` leaves the .pyc files out: smaller, and slower to start."),
@@ -185,9 +202,7 @@ class ImageSpec:
         ),
     )
 
-    apt_packages: Sequence[str] = field(default=(), metadata=_later("texts"))
     builder_config: Mapping[str, str] = field(default=FrozenMap(), metadata=_later("mapping"))
-    commands: Sequence[str] = field(default=(), metadata=_later("texts"))
     conda_channels: Sequence[str] = field(default=(), metadata=_later("texts", "use packages"))
     conda_packages: Sequence[str] = field(default=(), metadata=_later("texts", "use packages"))
     cuda: str | None = field(

@@ -32,6 +32,8 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]*[A-Za-z0-9])?")
 _ACCOUNT = r"(?:\d{1,10}|[a-z_][a-z0-9_-]{0,31})"
 _USER = re.compile(rf"{_ACCOUNT}(?::{_ACCOUNT})?")
+# Debian Policy 5.6.1 and deb-version(7).
+_DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]+(?:=(?:\d+:)?[A-Za-z0-9.+~-]+)?")
 _NAME_LIMIT = 255
 _OLDEST_PYTHON = 10
 _NATIVE_OPTIONS = ("debian_mirror", "debian_security_mirror")
@@ -177,6 +179,23 @@ def _pip_extra_index_url(value: Iterable[str]) -> Iterator[Finding]:
         yield from _index("pip_extra_index_url", url)
 
 
+def _apt_packages(value: Iterable[str]) -> Iterator[Finding]:
+    for text in value:
+        name, colon, _ = text.partition("=")[0].partition(":")
+        if colon and _DEBIAN.fullmatch(name):
+            message = f"apt_packages: {text!r} names an architecture"
+            yield Finding("apt_packages", message, f"write {name}: the platform says", item=text)
+        elif not _DEBIAN.fullmatch(text):
+            message = f"apt_packages: {text!r} is no package"
+            yield Finding("apt_packages", message, "write NAME or NAME=VERSION", item=text)
+
+
+def _commands(value: Iterable[str]) -> Iterator[Finding]:
+    for text in value:
+        if not text.strip() or "\0" in text:
+            yield Finding("commands", f"commands: {text!r} is no command", item=text)
+
+
 def _env(value: Mapping[str, str]) -> Iterator[Finding]:
     for name, text in value.items():
         if not _VARIABLE.fullmatch(name):
@@ -245,6 +264,8 @@ _RULES: Mapping[str, Callable[[Any], Iterator[Finding]]] = {
     "requirements": _requirements,
     "pip_index": _pip_index,
     "pip_extra_index_url": _pip_extra_index_url,
+    "apt_packages": _apt_packages,
+    "commands": _commands,
     "env": _env,
     "labels": _labels,
     "source_root": _source_root,

@@ -121,16 +121,16 @@ def test_a_spec_in_python_is_held_to_the_same_rules(tmp_path: Path) -> None:
                 packages=["-e ."],
                 base_image=ImageSpec(),
                 copy=["gone"],
-                apt_packages=["git"],
+                apt_packages=["git:arm64"],
                 matrix={"a": 1},
             ),
             tmp_path,
         )
     assert str(caught.value).splitlines() == [
-        "ImageSpec: apt_packages is not supported yet",
         "ImageSpec: matrix is not supported yet (write one spec per image)",
         "ImageSpec: a spec as base_image is not supported yet",
         "ImageSpec: '-e .' is an option, not a requirement (options belong in a requirements.txt)",
+        "ImageSpec: apt_packages: 'git:arm64' names an architecture (write git: the platform says)",
         "ImageSpec: copy: there is no 'gone'",
     ]
 
