@@ -59,6 +59,7 @@ SERVICES: Mapping[str, Callable[[], str | None]] = {
     "root": _root,
     "network": _network,
     "s3": _object_store,
+    "qemu": _program("qemu-aarch64-static"),
 }
 """What each marker needs: None when it is there, else what is missing. Asked once, when used."""
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagekit.builders.base import open_base
+from imagekit.builders.base import debian_interpreter, open_base
+from imagekit.builders.compiling import choose_interpreter
 from imagekit.builders.native import build_image
 from imagekit.builders.runtime import runtime_pin
 from imagekit.builders.targets import deliver, parse_target
@@ -66,7 +67,7 @@ def build(
     targets = [parse_target(text) for text in to]
     if push and spec.registry is None:
         raise BuildError("the spec names no registry to push to", hint="add `registry: HOST/TEAM`")
-    made = [_build_one(spec, spec_path, lock, progress) for lock in locks]
+    made = [_build_one(spec, spec_path, lock, locks, progress) for lock in locks]
     tag = _common_tag([plan.tag for plan, _ in made])
     images = tuple(image for _, image in made)
     named: Named = images[0] if len(images) == 1 else ImageIndex(images)
@@ -84,14 +85,22 @@ def build(
 
 
 def _build_one(
-    spec: ImageSpec, spec_path: Path, lock: Lock, progress: Progress
+    spec: ImageSpec, spec_path: Path, lock: Lock, locks: Sequence[Lock], progress: Progress
 ) -> tuple[Plan, Image]:
     folder = spec_path.parent
     base = open_base(spec, folder, lock, progress)
+    interpreter = None
+    if spec.compile_bytecode:
+        interpreter = choose_interpreter(
+            lock,
+            [other for other in locks if other is not lock],
+            lambda of: (base if of is lock else open_base(spec, folder, of, progress)).root(),
+            lambda of: debian_interpreter(spec, of, progress),
+        )
     own_files = (spec_path.absolute(), lock_path(spec_path).absolute())
     plan = make_plan(spec, folder, lock, base_layers=base.layer_count, leave_out=own_files)
     indexes = [*filter(None, [spec.pip_index]), *spec.pip_extra_index_url]
-    return plan, build_image(lock, plan, base, indexes, progress)
+    return plan, build_image(lock, plan, base, interpreter, indexes, progress)
 
 
 def _common_tag(tags: Sequence[str]) -> str:

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Protocol
 
 from imagekit import debian
-from imagekit.builders.layerings import Layering
+from imagekit.builders.compiling import Interpreter, interpreter_name, runs_here
+from imagekit.builders.layerings import Layering, Sources
+from imagekit.debian.releases import ARCHITECTURES
 from imagekit.errors import BuildError
-from imagekit.layers.bytecode import VERSION, BytecodeCompiler, host_can_run
+from imagekit.layers.bytecode import VERSION
 from imagekit.layers.writer import LayerWriter
 from imagekit.lock.model import Lock
 from imagekit.lock.oci_base import open_locked
@@ -47,55 +49,79 @@ class Base(Protocol):
 def open_base(spec: ImageSpec, folder: Path, lock: Lock, progress: Progress) -> Base:
     """The base that `lock` pins; nothing is downloaded or unpacked yet."""
     if lock.base["kind"] == "debian":
-        return _DebianBase(spec, lock, progress)
+        base = debian.DebianBase.from_dict(lock.base)
+        return _DebianBase(spec, base, interpreter_name(lock.base, ""), progress)
     return _ImageBase(folder, lock)
+
+
+def debian_interpreter(spec: ImageSpec, lock: Lock, progress: Progress) -> Interpreter | None:
+    """Debian's same Python for this machine, where `lock` pins it for another one.
+
+    It is looked for in Debian's signed lists of today when it is needed.
+    """
+    platform = next((name for name in ARCHITECTURES if runs_here(name)), None)
+    if lock.base["kind"] != "debian" or platform is None:
+        return None
+
+    def root() -> Path:
+        version = lock.target.python_version
+        found = debian.resolve_base(version, platform, _mirrors(spec), progress=progress)
+        section = {"kind": "debian", **found.to_dict()}
+        if interpreter_name(section, version) != interpreter_name(lock.base, version):
+            raise BuildError(
+                f"bytecode for {lock.target.platform} needs the Python of {platform} that the "
+                "lock has, and Debian has another one by now",
+                hint=f"`imagekit lock` takes today's; with `platform: [{platform}, "
+                f"{lock.target.platform}]` the lock pins both",
+            )
+        return _DebianBase(spec, found, "", progress).root()
+
+    label = f"bytecode for {lock.target.platform} is made by Debian's Python for {platform}"
+    return Interpreter(root, lock.target.python_path, label)
 
 
 class _DebianBase:
     image = None
     layer_count = 1
 
-    def __init__(self, spec: ImageSpec, lock: Lock, progress: Progress) -> None:
+    def __init__(
+        self, spec: ImageSpec, base: debian.DebianBase, interpreter: str, progress: Progress
+    ) -> None:
+        self.interpreter = interpreter
         self._spec = spec
-        self._base = debian.DebianBase.from_dict(lock.base)
-        self._platform = lock.target.platform
+        self._base = base
         self._progress = progress
         self._guard = threading.Lock()
-        python = [package.sha256 for package in self._base.packages if "python" in package.name]
-        self.interpreter = " ".join(sorted(python))
 
     def layerings(self, *, bytecode: bool) -> Sequence[Layering]:
-        recipe = f"{debian.recipe(self._base)} bytecode {VERSION if bytecode else 'none'}"
-        what = f"imagekit: Debian {self._base.release}"
-        return [Layering(recipe, what, lambda w, _: self._write(w, bytecode=bytecode))]
+        compiled = f"{VERSION} {self.interpreter}" if bytecode else "none"
+        recipe = f"{debian.recipe(self._base)} bytecode {compiled}"
+
+        def write(writer: LayerWriter, sources: Sources) -> None:
+            compiler = sources.compiler() if bytecode else None
+            debian.write_layer(self._tree(), writer, compiler)
+
+        return [Layering(recipe, f"imagekit: Debian {self._base.release}", write)]
 
     def root(self) -> Path:
         return self._tree().root
-
-    def _write(self, writer: LayerWriter, *, bytecode: bool) -> None:
-        tree = self._tree()
-        if bytecode:
-            check_host(self._platform)
-            with BytecodeCompiler(tree.root, self._base.python_path) as compiler:
-                debian.write_layer(tree, writer, compiler)
-        else:
-            debian.write_layer(tree, writer, None)
 
     def _tree(self) -> debian.Tree:
         with self._guard:
             tree = debian.cached_tree(self._base)
             if tree is not None:
                 return tree
-            debs = debian.download_debs(self._base, self._mirrors(), progress=self._progress)
+            debs = debian.download_debs(self._base, _mirrors(self._spec), progress=self._progress)
             return debian.unpack_tree(self._base, debs)
 
-    def _mirrors(self, environ: Mapping[str, str] = os.environ) -> debian.Mirrors:
-        options = self._spec.builder_options
-        return debian.find_mirrors(
-            environ,
-            mirror=options.get("debian_mirror"),
-            security_mirror=options.get("debian_security_mirror"),
-        )
+
+def _mirrors(spec: ImageSpec, environ: Mapping[str, str] = os.environ) -> debian.Mirrors:
+    options = spec.builder_options
+    return debian.find_mirrors(
+        environ,
+        mirror=options.get("debian_mirror"),
+        security_mirror=options.get("debian_security_mirror"),
+    )
 
 
 class _ImageBase:
@@ -110,12 +136,3 @@ class _ImageBase:
 
     def root(self) -> Path:
         return cached_root(self.image, cache_directory() / "roots")
-
-
-def check_host(platform: str) -> None:
-    """Raise BuildError where this machine can't run the interpreter that makes the bytecode."""
-    if not host_can_run(platform.partition("/")[2]):
-        raise BuildError(
-            f"this machine can't run {platform}, and bytecode is made by the base's interpreter",
-            hint="build there, or set `compile_bytecode: false` in the spec",
-        )

@@ -8,12 +8,12 @@ not in the cache.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import final
 
-from imagekit.builders.base import Base, check_host
+from imagekit.builders.base import Base
+from imagekit.builders.compiling import Interpreter, SharedCompiler
 from imagekit.builders.layerings import Layering, assembled, layerings, with_bytecode
 from imagekit.builders.runtime import runtime_wheel
 from imagekit.builders.wheels import Wheels
@@ -35,18 +35,24 @@ _WORKERS = (os.cpu_count() or 1) + 1
 
 
 def build_image(
-    lock: Lock, plan: Plan, base: Base, indexes: Sequence[str], progress: Progress
+    lock: Lock,
+    plan: Plan,
+    base: Base,
+    interpreter: Interpreter | None,
+    indexes: Sequence[str],
+    progress: Progress,
 ) -> Image:
     """Make the image that `plan` describes; layers that the cache has are taken from it.
 
-    `indexes` are the spec's package indexes, whose credentials downloads may need.
+    `interpreter` compiles bytecode, where the plan wants any; `indexes` are the spec's package
+    indexes, whose credentials downloads may need.
 
     Raises:
         BuildError: wheels contradict each other, or bytecode can't be made here.
         FetchError: a wheel or Debian package is nowhere to be had.
         IntegrityError: what was downloaded is not what it should be.
     """
-    native = _NativeBuild(lock, plan, base, indexes, progress)
+    native = _NativeBuild(lock, plan, base, interpreter, indexes, progress)
     workers = ThreadPoolExecutor(_WORKERS)
     try:
         made = [workers.submit(native.make, layering) for layering in native.layerings]
@@ -66,17 +72,20 @@ class _NativeBuild:
     """Turns the steps of one plan into layers; the `Sources` of their writers."""
 
     def __init__(
-        self, lock: Lock, plan: Plan, base: Base, indexes: Sequence[str], progress: Progress
+        self,
+        lock: Lock,
+        plan: Plan,
+        base: Base,
+        interpreter: Interpreter | None,
+        indexes: Sequence[str],
+        progress: Progress,
     ) -> None:
         self.cache = LayerCache()
         self._lock = lock
         self._plan = plan
         self._progress = progress
-        self._compiler = _SharedCompiler(base, lock)
-        bytecode = with_bytecode(plan)
-        if bytecode:
-            check_host(lock.target.platform)
-        self.base_layerings = base.layerings(bytecode=bytecode)
+        self._compiler = None if interpreter is None else SharedCompiler(interpreter, progress)
+        self.base_layerings = base.layerings(bytecode=with_bytecode(plan))
         self.layerings = layerings(plan, base.interpreter)
         self._conflict_free = ConflictFree(
             cache_directory() / "conflict-free", plan.venv, self._digests()
@@ -101,6 +110,8 @@ class _NativeBuild:
         return runtime.file
 
     def compiler(self) -> BytecodeCompiler:
+        if self._compiler is None:
+            raise BuildError("bytecode was planned, and no interpreter chosen to make it")
         return self._compiler.get()
 
     def refuse_conflicts(self) -> None:
@@ -124,7 +135,8 @@ class _NativeBuild:
 
     def close(self) -> None:
         self._wheels.close()
-        self._compiler.close()
+        if self._compiler is not None:
+            self._compiler.close()
 
     def _digests(self) -> list[str]:
         runtime = [] if self._lock.runtime is None else [self._lock.runtime.sha256]
@@ -141,31 +153,3 @@ class _NativeBuild:
             if layering.wheels and self.cache.find(layering.recipe) is None
             for wheel in layering.wheels
         ]
-
-
-@final
-class _SharedCompiler:
-    """One compiler for all layers, started when the first of them needs it."""
-
-    def __init__(self, base: Base, lock: Lock) -> None:
-        self._base = base
-        self._python = lock.target.python_path
-        self._guard = threading.Lock()
-        self._started: BytecodeCompiler | None = None
-        self._failed: Exception | None = None
-
-    def get(self) -> BytecodeCompiler:
-        with self._guard:
-            if self._failed is not None:
-                raise self._failed
-            if self._started is None:
-                try:
-                    self._started = BytecodeCompiler(self._base.root(), self._python).__enter__()
-                except Exception as error:
-                    self._failed = error
-                    raise
-            return self._started
-
-    def close(self) -> None:
-        if self._started is not None:
-            self._started.__exit__(None, None, None)

@@ -11,6 +11,7 @@ from pathlib import Path
 from imagekit.errors import IntegrityError
 from imagekit.layers import record
 from imagekit.layers.bytecode import BytecodeCompiler
+from imagekit.layers.machine import MachineCheck
 from imagekit.layers.venv import Venv
 from imagekit.layers.wheel_archive import WheelArchive
 from imagekit.layers.wheel_install import Copied, Installation, Made, plan
@@ -45,9 +46,11 @@ def write_wheels(
             installation = plan(archive, venv)
             files = [file for file in installation.files if file.path not in written]
             skipped = _compiled_anew(installation) if compiler else frozenset()
+            machines = MachineCheck(wheel.filename)
             for file in files:
                 if file.path not in skipped:
-                    _write(writer, archive, file)
+                    _write(writer, archive, file, machines)
+            machines.finish()
             written.update(file.path for file in files)
             if compiler is not None:
                 for path, data in compiler.compile(_sources(archive, files)):
@@ -55,12 +58,15 @@ def write_wheels(
                         writer.file(path, data)
 
 
-def _write(writer: LayerWriter, archive: WheelArchive, file: Copied | Made) -> None:
+def _write(
+    writer: LayerWriter, archive: WheelArchive, file: Copied | Made, machines: MachineCheck
+) -> None:
     if isinstance(file, Made):
         writer.file(file.path, file.data, mode=file.mode)
         return
     member = file.member
     digest = hashlib.sha256()
+    content = _Beginning(member.name, machines, digest) if machines.wants(file.path) else digest
     if member.deflated:
         writer.spliced(
             file.path,
@@ -68,16 +74,32 @@ def _write(writer: LayerWriter, archive: WheelArchive, file: Copied | Made) -> N
             member.crc32,
             archive.raw(member),
             mode=file.mode,
-            content=digest.update,
+            content=content.update,
         )
     else:
-        chunks = _hashed(archive.raw(member), digest)
+        chunks = _hashed(archive.raw(member), content)
         writer.stream(file.path, member.size_bytes, chunks, mode=file.mode)
     if file.expected.startswith("sha256=") and record.hash_of(digest) != file.expected:
         raise IntegrityError(f"{archive.filename}: {member.name} is not what its RECORD says")
 
 
-def _hashed(chunks: Iterable[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
+class _Beginning:
+    """Passes a file's content on to its digest, and shows its first piece to `machines`."""
+
+    def __init__(self, name: str, machines: MachineCheck, digest: hashlib._Hash) -> None:
+        self._name = name
+        self._machines = machines
+        self._digest = digest
+        self._seen = False
+
+    def update(self, piece: bytes) -> None:
+        if piece and not self._seen:
+            self._seen = True
+            self._machines.see(self._name, bytes(piece[:64]))
+        self._digest.update(piece)
+
+
+def _hashed(chunks: Iterable[bytes], digest: hashlib._Hash | _Beginning) -> Iterator[bytes]:
     for chunk in chunks:
         digest.update(chunk)
         yield chunk

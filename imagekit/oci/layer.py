@@ -33,6 +33,19 @@ class Layer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class KnownLayer:
+    """What a layer is, whether or not it is here: the promise that its bytes have to keep."""
+
+    digest: str
+    diff_id: str
+    size_bytes: int
+
+    @classmethod
+    def of(cls, layer: Layer) -> KnownLayer:
+        return cls(layer.digest, layer.diff_id, layer.size_bytes)
+
+
+@dataclass(frozen=True, slots=True)
 class FileLayer:
     """A layer that lies in one file (cache, store, OCI layout)."""
 

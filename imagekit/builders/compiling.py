@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which interpreter compiles an image's bytecode, and the one compiler that all layers share.
+
+Bytecode follows from the interpreter's version and not from its processor, so the build of the same
+Python for this machine compiles for the other platform too: docs/decisions/0003-bytecode.md.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, final
+
+from imagekit.errors import BuildError
+from imagekit.layers.bytecode import BytecodeCompiler, host_can_run
+from imagekit.lock.model import Lock
+from imagekit.progress import Progress
+
+_REBUILD = re.compile(r"\+b\d+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """`root` unpacks the base that it stands in, which may take long; `python` is its path there.
+
+    `label` is empty for the image's own, and else says for people which one it is.
+    """
+
+    root: Callable[[], Path]
+    python: str
+    label: str = ""
+
+
+def runs_here(platform: str) -> bool:
+    return host_can_run(platform.partition("/")[2])
+
+
+def same_interpreter(one: Lock, other: Lock) -> bool:
+    """Whether two locks pin the same Python for two platforms."""
+    return interpreter_name(one.base, one.target.python_version) == interpreter_name(
+        other.base, other.target.python_version
+    )
+
+
+def interpreter_name(base: Mapping[str, Any], python_version: str) -> str:
+    """What decides which bytecode the interpreter of a lock's base writes.
+
+    Of Debian it is the version of its source packages: `+bN` says that the same source was built
+    again. Of an image it is the image's name with the interpreter's version.
+    """
+    if base["kind"] != "debian":
+        return f"{base['reference']} {python_version}"
+    python = [package for package in base["packages"] if "python" in package["name"]]
+    return " ".join(sorted(f"{p['name']}={_REBUILD.sub('', p['version'])}" for p in python))
+
+
+def choose_interpreter(
+    lock: Lock,
+    others: Sequence[Lock],
+    root: Callable[[Lock], Path],
+    elsewhere: Callable[[Lock], Interpreter | None],
+) -> Interpreter:
+    """The image's own where this machine runs it, else the same one for this machine.
+
+    Args:
+        lock: of the image.
+        others: the same spec's locks for other platforms.
+        root: unpacks the base of a lock.
+        elsewhere: finds an interpreter that no lock pins.
+
+    Raises:
+        BuildError: there is none.
+    """
+    target = lock.target
+    if runs_here(target.platform):
+        return Interpreter(partial(root, lock), target.python_path)
+    for other in others:
+        if runs_here(other.target.platform) and same_interpreter(lock, other):
+            label = f"bytecode for {target.platform} is made by {other.target.platform}'s Python"
+            return Interpreter(partial(root, other), other.target.python_path, label)
+    found = elsewhere(lock)
+    if found is not None:
+        return found
+    raise BuildError(
+        f"this machine can't run {target.platform}, and bytecode is made by the base's interpreter",
+        hint="name this machine's platform too (`platform: [linux/amd64, linux/arm64]`) if the "
+        "base has the same Python for it, build there, or set `compile_bytecode: false`",
+    )
+
+
+@final
+class SharedCompiler:
+    """One compiler for all layers, started when the first of them needs it."""
+
+    def __init__(self, interpreter: Interpreter, progress: Progress) -> None:
+        self._interpreter = interpreter
+        self._progress = progress
+        self._guard = threading.Lock()
+        self._started: BytecodeCompiler | None = None
+        self._failed: Exception | None = None
+
+    def get(self) -> BytecodeCompiler:
+        with self._guard:
+            if self._failed is not None:
+                raise self._failed
+            if self._started is None:
+                try:
+                    self._started = self._start()
+                except Exception as error:
+                    self._failed = error
+                    raise
+            return self._started
+
+    def close(self) -> None:
+        if self._started is not None:
+            self._started.__exit__(None, None, None)
+
+    def _start(self) -> BytecodeCompiler:
+        chosen = self._interpreter
+        if chosen.label:
+            self._progress.task(chosen.label).done()
+        return BytecodeCompiler(chosen.root(), chosen.python).__enter__()
