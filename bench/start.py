@@ -13,7 +13,8 @@ from pathlib import Path
 from bench.measure import medians, table
 from entrypoint.contract import execute_arguments
 from entrypoint.wire.protobuf import encode
-from imagekit.builders import build, runtime_pin
+from imagekit.builders.build import build
+from imagekit.builders.runtime import runtime_pin
 from imagekit.engines import Mount, run_image
 from imagekit.lock.ensure import ensure_lock
 from imagekit.progress import Silent

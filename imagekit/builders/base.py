@@ -3,26 +3,25 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from imagekit import debian
-from imagekit.builders.compiling import Interpreter, interpreter_name, runs_here
+from imagekit.builders.compiling import interpreter_name
 from imagekit.builders.layerings import Layering, Sources
-from imagekit.debian.releases import ARCHITECTURES
-from imagekit.errors import BuildError
-from imagekit.layers.bytecode import VERSION
-from imagekit.layers.writer import LayerWriter
+from imagekit.debian.base import DebianBase
+from imagekit.debian.recipe import recipe
+from imagekit.layers.formats import BYTECODE
 from imagekit.lock.model import Lock
-from imagekit.lock.oci_base import open_locked
 from imagekit.oci.image import Image
-from imagekit.oci.unpack import cached_root
 from imagekit.paths import cache_directory
 from imagekit.progress import Progress
 from imagekit.spec.model import ImageSpec
+
+if TYPE_CHECKING:
+    from imagekit.builders.debian_root import DebianRoot
+    from imagekit.layers.writer import LayerWriter
 
 
 class Base(Protocol):
@@ -49,83 +48,54 @@ class Base(Protocol):
 def open_base(spec: ImageSpec, folder: Path, lock: Lock, progress: Progress) -> Base:
     """The base that `lock` pins; nothing is downloaded or unpacked yet."""
     if lock.base["kind"] == "debian":
-        base = debian.DebianBase.from_dict(lock.base)
-        return _DebianBase(spec, base, interpreter_name(lock.base, ""), progress)
+        return _DebianBase(spec, lock, progress)
     return _ImageBase(folder, lock)
-
-
-def debian_interpreter(spec: ImageSpec, lock: Lock, progress: Progress) -> Interpreter | None:
-    """Debian's same Python for this machine, where `lock` pins it for another one.
-
-    It is looked for in Debian's signed lists of today when it is needed.
-    """
-    platform = next((name for name in ARCHITECTURES if runs_here(name)), None)
-    if lock.base["kind"] != "debian" or platform is None:
-        return None
-
-    def root() -> Path:
-        version = lock.target.python_version
-        found = debian.resolve_base(version, platform, _mirrors(spec), progress=progress)
-        section = {"kind": "debian", **found.to_dict()}
-        if interpreter_name(section, version) != interpreter_name(lock.base, version):
-            raise BuildError(
-                f"bytecode for {lock.target.platform} needs the Python of {platform} that the "
-                "lock has, and Debian has another one by now",
-                hint=f"`imagekit lock` takes today's; with `platform: [{platform}, "
-                f"{lock.target.platform}]` the lock pins both",
-            )
-        return _DebianBase(spec, found, "", progress).root()
-
-    label = f"bytecode for {lock.target.platform} is made by Debian's Python for {platform}"
-    return Interpreter(root, lock.target.python_path, label)
 
 
 class _DebianBase:
     image = None
     layer_count = 1
 
-    def __init__(
-        self, spec: ImageSpec, base: debian.DebianBase, interpreter: str, progress: Progress
-    ) -> None:
-        self.interpreter = interpreter
-        self._spec = spec
-        self._base = base
+    def __init__(self, spec: ImageSpec, lock: Lock, progress: Progress) -> None:
+        self.interpreter = interpreter_name(lock.base, "")
+        self._options = spec.builder_options
+        self._base = DebianBase.from_dict(lock.base)
         self._progress = progress
+        self._made: DebianRoot | None = None
         self._guard = threading.Lock()
 
     def layerings(self, *, bytecode: bool) -> Sequence[Layering]:
-        compiled = f"{VERSION} {self.interpreter}" if bytecode else "none"
-        recipe = f"{debian.recipe(self._base)} bytecode {compiled}"
+        compiled = f"{BYTECODE} {self.interpreter}" if bytecode else "none"
 
         def write(writer: LayerWriter, sources: Sources) -> None:
-            compiler = sources.compiler() if bytecode else None
-            debian.write_layer(self._tree(), writer, compiler)
+            self._maker().write(writer, sources.compiler() if bytecode else None)
 
-        return [Layering(recipe, f"imagekit: Debian {self._base.release}", write)]
+        return [
+            Layering(
+                f"{recipe(self._base)} bytecode {compiled}",
+                f"imagekit: Debian {self._base.release}",
+                write,
+                from_bytes=sum(package.size_bytes for package in self._base.packages),
+            )
+        ]
 
     def root(self) -> Path:
-        return self._tree().root
+        return self._maker().tree().root
 
-    def _tree(self) -> debian.Tree:
+    def _maker(self) -> DebianRoot:
         with self._guard:
-            tree = debian.cached_tree(self._base)
-            if tree is not None:
-                return tree
-            debs = debian.download_debs(self._base, _mirrors(self._spec), progress=self._progress)
-            return debian.unpack_tree(self._base, debs)
+            if self._made is None:
+                # Plans look a base's layer up, and do without what makes it.
+                from imagekit.builders.debian_root import DebianRoot  # noqa: PLC0415
 
-
-def _mirrors(spec: ImageSpec, environ: Mapping[str, str] = os.environ) -> debian.Mirrors:
-    options = spec.builder_options
-    return debian.find_mirrors(
-        environ,
-        mirror=options.get("debian_mirror"),
-        security_mirror=options.get("debian_security_mirror"),
-    )
+                self._made = DebianRoot(self._base, self._options, self._progress)
+            return self._made
 
 
 class _ImageBase:
     def __init__(self, folder: Path, lock: Lock) -> None:
+        from imagekit.lock.oci_base import open_locked  # noqa: PLC0415 - registries and layouts
+
         self.image = open_locked(lock.base, folder, lock.target.platform)
         self.layer_count = len(self.image.layers)
         self.interpreter = self.image.digest
@@ -135,4 +105,6 @@ class _ImageBase:
         return []
 
     def root(self) -> Path:
+        from imagekit.oci.unpack import cached_root  # noqa: PLC0415 - plans unpack nothing
+
         return cached_root(self.image, cache_directory() / "roots")

@@ -13,12 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 from imagekit.errors import BuildError
-from imagekit.layers.bytecode import BytecodeCompiler, host_can_run
+from imagekit.layers.host import host_can_run
 from imagekit.lock.model import Lock
 from imagekit.progress import Progress
+
+if TYPE_CHECKING:
+    from imagekit.layers.bytecode import BytecodeCompiler
 
 _REBUILD = re.compile(r"\+b\d+$")
 
@@ -120,6 +123,8 @@ class SharedCompiler:
             self._started.__exit__(None, None, None)
 
     def _start(self) -> BytecodeCompiler:
+        from imagekit.layers.bytecode import BytecodeCompiler  # noqa: PLC0415 - plans compile none
+
         chosen = self._interpreter
         if chosen.label:
             self._progress.task(chosen.label).done()

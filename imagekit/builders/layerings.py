@@ -10,16 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from imagekit.errors import BuildError
-from imagekit.layers import tree
-from imagekit.layers.bytecode import VERSION, BytecodeCompiler
+from imagekit.layers import formats, tree
+from imagekit.layers.cache import recipe_key
 from imagekit.layers.users import write_user
 from imagekit.layers.venv import PREFIX, Venv
-from imagekit.layers.wheel_layer import FORMAT, WheelFile, write_wheels
-from imagekit.layers.writer import LayerWriter
-from imagekit.lock.model import Lock, LockedWheel
+from imagekit.lock.model import KnownLayer, Lock, LockedWheel
 from imagekit.oci.assemble import Addition, Settings, assemble
 from imagekit.oci.descriptor import Platform
 from imagekit.oci.image import Image
@@ -35,6 +33,11 @@ from imagekit.plan.steps import (
     RunCommands,
     Step,
 )
+
+if TYPE_CHECKING:
+    from imagekit.layers.bytecode import BytecodeCompiler
+    from imagekit.layers.wheel_file import WheelFile
+    from imagekit.layers.writer import LayerWriter
 
 LOCK_ANNOTATION = "dev.imagekit.lock.digest"
 _FLYTE_NAMES = ("pyflyte-execute", "pyflyte-fast-execute", "pyflyte-map-execute")
@@ -59,13 +62,15 @@ class Layering:
         created_by: the line of the image's history.
         write: writes it.
         wheels: those of the lock that are in it.
-        local: it is made from what lies here, without downloads and without the base.
+        from_bytes: how much it is made from: files, or wheels and packages as they are downloaded.
+        local: all of that lies here: no download is needed, and no base.
     """
 
     recipe: str
     created_by: str
     write: Callable[[LayerWriter, Sources], None]
     wheels: tuple[LockedWheel, ...] = ()
+    from_bytes: int = 0
     local: bool = False
 
 
@@ -76,6 +81,19 @@ def layerings(plan: Plan, interpreter: str) -> list[Layering]:
     """
     found = (_layering(step, plan.venv, interpreter) for step in plan.steps)
     return [layering for layering in found if layering is not None]
+
+
+def known_layers(found: Sequence[Layering], image: Image) -> tuple[KnownLayer, ...]:
+    """What the lock keeps of `image`, whose topmost layers `found` describes.
+
+    Layers of files that lie here are left out: they change with every edit, and are made at once.
+    """
+    pairs = zip(found, image.layers[len(image.layers) - len(found) :], strict=True)
+    return tuple(
+        KnownLayer(recipe_key(layering.recipe), layer.digest, layer.diff_id, layer.size_bytes)
+        for layering, layer in pairs
+        if not layering.local
+    )
 
 
 def with_bytecode(plan: Plan) -> bool:
@@ -128,6 +146,8 @@ def _layering(step: Step, venv: Venv, interpreter: str) -> Layering | None:
 
 def _wheels(step: InstallWheels, venv: Venv, interpreter: str) -> Layering:
     def write(writer: LayerWriter, sources: Sources) -> None:
+        from imagekit.layers.wheel_layer import write_wheels  # noqa: PLC0415 - plans write none
+
         files = [sources.wheel(wheel) for wheel in step.wheels]
         compiler = sources.compiler() if step.bytecode else None
         write_wheels(writer, files, venv, compiler)
@@ -135,13 +155,16 @@ def _wheels(step: InstallWheels, venv: Venv, interpreter: str) -> Layering:
     names = " ".join(f"{wheel.name}=={wheel.version}" for wheel in step.wheels)
     digests = [wheel.sha256 for wheel in step.wheels]
     recipe = _install_recipe(digests, venv, interpreter if step.bytecode else None)
-    return Layering(recipe, f"imagekit: {names}", write, step.wheels)
+    size_bytes = sum(wheel.size_bytes or 0 for wheel in step.wheels)
+    return Layering(recipe, f"imagekit: {names}", write, step.wheels, size_bytes)
 
 
 def _runtime(step: InstallRuntime, venv: Venv, interpreter: str) -> Layering:
     start = f"{venv.executable} -I /{venv.site_packages}/entrypoint/__main__.py"
 
     def write(writer: LayerWriter, sources: Sources) -> None:
+        from imagekit.layers.wheel_layer import write_wheels  # noqa: PLC0415 - plans write none
+
         compiler = sources.compiler() if step.bytecode else None
         write_wheels(writer, [sources.runtime()], venv, compiler)
         for name in _FLYTE_NAMES if step.flyte_names else ():
@@ -155,18 +178,19 @@ def _runtime(step: InstallRuntime, venv: Venv, interpreter: str) -> Layering:
 
 
 def _install_recipe(digests: list[str], venv: Venv, interpreter: str | None) -> str:
-    bytecode = "none" if interpreter is None else f"{VERSION} {interpreter}"
-    return _recipe(FORMAT, python=venv.minor, bytecode=bytecode, wheels=digests)
+    bytecode = "none" if interpreter is None else f"{formats.BYTECODE} {interpreter}"
+    return _recipe(formats.WHEELS, python=venv.minor, bytecode=bytecode, wheels=digests)
 
 
 def _copies(step: CopyFiles) -> Layering:
     workdir = step.workdir.strip("/")
     nodes = [node.identity for node in step.nodes]
-    recipe = _recipe(tree.FORMAT, workdir=workdir, nodes=nodes)
+    recipe = _recipe(formats.TREE, workdir=workdir, nodes=nodes)
     return Layering(
         recipe,
         f"imagekit: {step.what}",
         lambda w, _: tree.write_tree(w, step.nodes, workdir),
+        from_bytes=sum(node.size_bytes for node in step.nodes),
         local=True,
     )
 

@@ -22,7 +22,7 @@ from imagekit.fetch import discard_spoilt
 from imagekit.layers.bytecode import BytecodeCompiler
 from imagekit.layers.cache import LayerCache
 from imagekit.layers.conflicts import ConflictFree, refuse_conflicts
-from imagekit.layers.wheel_layer import WheelFile
+from imagekit.layers.wheel_file import WheelFile
 from imagekit.lock.model import Lock, LockedWheel
 from imagekit.oci.assemble import Addition
 from imagekit.oci.image import Image

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from imagekit.files import replacing
 from imagekit.layers import record
-from imagekit.layers.wheel_layer import WheelFile
+from imagekit.layers.wheel_file import WheelFile
 from imagekit.lock.model import RuntimePin
 from imagekit.paths import cache_directory
 from imagekit.usage import used

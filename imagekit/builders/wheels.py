@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from imagekit.fetch import fetch
-from imagekit.layers.wheel_layer import WheelFile
+from imagekit.layers.wheel_file import WheelFile
 from imagekit.lock.model import LockedWheel
 from imagekit.progress import Progress
 from imagekit.urls import with_credentials

@@ -4,17 +4,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
-import click
-
-from imagekit.builders import Built, build, runtime_pin
+from imagekit.builders.build import Built, build
+from imagekit.builders.runtime import runtime_pin
+from imagekit.cli.options import SPEC, locked_option, output_option, print_json, shown_progress
 from imagekit.engines.container import Docker
 from imagekit.errors import EngineError
 from imagekit.lock.ensure import ensure_lock
@@ -25,25 +21,25 @@ from imagekit.oci.index import Named
 from imagekit.oci.scratch import scratch_directory
 from imagekit.oci.store import Store
 from imagekit.paths import cache_directory
-from imagekit.progress import Progress, open_progress
+from imagekit.progress import Progress
 from imagekit.registry.client import shared_client
 from imagekit.registry.reference import RegistryReference
 from imagekit.spec.load import load_spec
 
-SPEC = click.Path(exists=True, dir_okay=False, path_type=Path)
 _TRANSPORTS = ("oci:", "oci-archive:", "docker-archive:", "docker-daemon:")
 _ENGINE = "docker-daemon:"
 
-output_option = click.option(
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How the data on stdout is written.",
-)
-locked_option = click.option(
-    "--locked", is_flag=True, help="Refuse to resolve: the lock must be there."
-)
+__all__ = [
+    "SPEC",
+    "build_spec",
+    "find_all",
+    "find_image",
+    "locked_option",
+    "opened_image",
+    "output_option",
+    "print_json",
+    "shown_progress",
+]
 
 
 def build_spec(
@@ -52,7 +48,7 @@ def build_spec(
     """Build the spec at `path`; make its lock first where there is none, unless `locked`."""
     spec = load_spec(path)
     locks = ensure_lock(spec, path, locked=locked, runtime=runtime_pin(), progress=progress)
-    return build(spec, path, locks, to, progress, push=push)
+    return build(spec, path, locks, to, progress, push=push, remember=not locked)
 
 
 @contextlib.contextmanager
@@ -90,12 +86,3 @@ def find_all(text: str) -> Named:
     if text.startswith(_TRANSPORTS):
         return read_all(Destination.parse(text))
     return Store().find_all(text)
-
-
-def print_json(data: Any) -> None:
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
-
-
-def shown_progress() -> AbstractContextManager[Progress]:
-    """Progress on stderr, as bars or lines."""
-    return open_progress(sys.stderr, os.environ)

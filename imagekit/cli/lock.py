@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from imagekit.builders import runtime_pin
+from imagekit.builders.runtime import runtime_pin
 from imagekit.cli.common import SPEC, output_option, print_json, shown_progress
-from imagekit.lock.ensure import refresh_lock
 from imagekit.lock.file import lock_path
 from imagekit.lock.model import Lock
+from imagekit.lock.refresh import refresh_lock
 from imagekit.spec.load import load_spec
 
 

@@ -9,11 +9,10 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from functools import cache
-from importlib import resources
 from pathlib import Path
 
 from imagekit.debian.base import DebianBase
+from imagekit.debian.recipe import recipe
 from imagekit.debian.releases import content
 from imagekit.debian.rootfs import Rootfs, finish
 from imagekit.debian.tree import Tree, dump, load
@@ -25,11 +24,6 @@ from imagekit.usage import used
 
 _NODES = "nodes.json"
 _ROOT = "root"
-
-
-def recipe(base: DebianBase) -> str:
-    """Names all that a base's tree depends on: its packages, and the code and data at work."""
-    return f"debian base {base.digest} by {_workings()}"
 
 
 def cached_tree(base: DebianBase, *, directory: Path | None = None) -> Tree | None:
@@ -114,15 +108,3 @@ def _load(place: Path) -> Tree | None:
         return load(place / _ROOT, (place / _NODES).read_bytes())
     except FileNotFoundError:
         return None
-
-
-@cache
-def _workings() -> str:
-    """A digest of this package's code and data: a base made by other code is another base."""
-    digest = hashlib.sha256()
-    package = resources.files("imagekit.debian")
-    for source in sorted(package.iterdir(), key=lambda entry: entry.name):
-        if source.name.endswith(".py"):
-            digest.update(source.read_bytes())
-    digest.update((resources.files("imagekit.bases") / "debian.toml").read_bytes())
-    return digest.hexdigest()

@@ -31,15 +31,6 @@ _BATCH_FILES = 64
 _BATCH_BYTES = 1 << 20
 _SERVER = Path(__file__).with_name("compile_server.py")
 
-VERSION = "1"
-"""Part of every recipe with bytecode; raised when its bytes change: other batches change them."""
-
-
-def host_can_run(architecture: str) -> bool:
-    """Whether this machine runs programs of an OCI architecture (`amd64`, `arm64`) itself."""
-    native = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine())
-    return platform.system() == "Linux" and native == architecture
-
 
 @final
 class BytecodeCompiler:

@@ -12,13 +12,22 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imagekit.files import exclusive, replacing
-from imagekit.layers.writer import COMPRESSOR, LayerWriter
+from imagekit.layers.formats import COMPRESSOR
 from imagekit.oci.digest import check, hexadecimal
 from imagekit.oci.layer import FileLayer
 from imagekit.paths import cache_directory
 from imagekit.usage import used
+
+if TYPE_CHECKING:
+    from imagekit.layers.writer import LayerWriter
+
+
+def recipe_key(recipe: str) -> str:
+    """What a recipe is known by here and in locks: a digest of it and of the compressor."""
+    return hashlib.sha256(f"{COMPRESSOR}\n{recipe}".encode()).hexdigest()
 
 
 class LayerCache:
@@ -43,14 +52,17 @@ class LayerCache:
         """
         if layer := self.find(recipe):
             return layer
-        with exclusive(self._root / "locks" / self._key(recipe)):
+        with exclusive(self._root / "locks" / recipe_key(recipe)):
             if layer := self.find(recipe):
                 return layer
             return self._make(recipe, write)
 
     def _make(self, recipe: str, write: Callable[[LayerWriter], None]) -> FileLayer:
-        temporary = self._root / "building" / self._key(recipe)
+        temporary = self._root / "building" / recipe_key(recipe)
         with replacing(temporary, mode=0o444) as stream:
+            # Looking a layer up needs no compressor.
+            from imagekit.layers.writer import LayerWriter  # noqa: PLC0415
+
             writer = LayerWriter(stream)
             write(writer)
             written = writer.finish()
@@ -67,11 +79,8 @@ class LayerCache:
             stream.write(json.dumps(entry, sort_keys=True).encode())
         return FileLayer(written.digest, written.diff_id, written.size_bytes, blob)
 
-    def _key(self, recipe: str) -> str:
-        return hashlib.sha256(f"{COMPRESSOR}\n{recipe}".encode()).hexdigest()
-
     def _entry(self, recipe: str) -> Path:
-        return self._root / "recipes" / f"{self._key(recipe)}.json"
+        return self._root / "recipes" / f"{recipe_key(recipe)}.json"
 
     def _blob(self, digest: str) -> Path:
         return self._root / "blobs" / "sha256" / hexadecimal(digest)

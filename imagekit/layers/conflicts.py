@@ -13,10 +13,11 @@ from pathlib import Path
 
 from imagekit.errors import BuildError
 from imagekit.files import replacing
+from imagekit.layers import formats
 from imagekit.layers.venv import Venv
 from imagekit.layers.wheel_archive import WheelArchive
+from imagekit.layers.wheel_file import WheelFile
 from imagekit.layers.wheel_install import Copied, Made, plan
-from imagekit.layers.wheel_layer import FORMAT, WheelFile
 from imagekit.usage import used
 
 
@@ -24,7 +25,7 @@ class ConflictFree:
     """Remembers, in a folder, which sets of wheels were found free of conflicts."""
 
     def __init__(self, seen: Path, venv: Venv, digests: Iterable[str]) -> None:
-        content = "\n".join([FORMAT, venv.version, *sorted(digests)])
+        content = "\n".join([formats.WHEELS, venv.version, *sorted(digests)])
         self._mark = seen / hashlib.sha256(content.encode()).hexdigest()
 
     def __bool__(self) -> bool:

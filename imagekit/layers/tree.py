@@ -14,11 +14,13 @@ import stat
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imagekit.errors import BuildError
-from imagekit.layers.writer import LayerWriter
 
-FORMAT = "tree-1"
+if TYPE_CHECKING:
+    from imagekit.layers.writer import LayerWriter
+
 _OWNER, _GROUP = 1000, 0
 _IGNORED = (".git", "__pycache__", "*.pyc", ".cache", ".venv")
 

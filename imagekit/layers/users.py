@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
-from imagekit.layers.writer import LayerWriter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from imagekit.layers.writer import LayerWriter
 
 _LINE = "task:x:1000:0:task:/root:/bin/sh\n"
 

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from imagekit.layers.writer import LayerWriter
+if TYPE_CHECKING:
+    from imagekit.layers.writer import LayerWriter
 
 PREFIX = "opt/venv"
 

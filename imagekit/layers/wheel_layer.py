@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 from imagekit.errors import IntegrityError
 from imagekit.layers import record
@@ -14,20 +12,9 @@ from imagekit.layers.bytecode import BytecodeCompiler
 from imagekit.layers.machine import MachineCheck
 from imagekit.layers.venv import Venv
 from imagekit.layers.wheel_archive import WheelArchive
+from imagekit.layers.wheel_file import WheelFile
 from imagekit.layers.wheel_install import Copied, Installation, Made, plan
 from imagekit.layers.writer import LayerWriter
-
-FORMAT = "wheels-1"
-"""Part of every wheel layer's recipe; raised when this module changes a layer's bytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class WheelFile:
-    """A wheel on disk, and the name that its index gave it."""
-
-    path: Path
-    filename: str
-    sha256: str
 
 
 def write_wheels(

@@ -19,9 +19,6 @@ from isal import isal_zlib
 from imagekit.errors import IntegrityError
 from imagekit.layers import tar
 
-COMPRESSOR = "libdeflate-python-0.9.0-level-1"
-"""Part of every recipe: other compressors give other bytes."""
-
 _LEVEL = 1
 _MEMBER_BYTES = 1 << 20
 # The package's stub calls its exception class an instance.

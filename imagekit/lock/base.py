@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imagekit.debian import find_mirrors
-from imagekit.debian import resolve_base as resolve_debian
+from imagekit.debian.assemble import resolve_base as resolve_debian
+from imagekit.debian.sources import find_mirrors
 from imagekit.errors import LockError
 from imagekit.lock.model import Target
 from imagekit.lock.oci_base import describe, open_base

@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from imagekit.errors import LockError
-from imagekit.lock import file, uv
-from imagekit.lock.base import resolve_base
-from imagekit.lock.model import Lock, RuntimePin
-from imagekit.lock.resolve import resolve_packages
+from imagekit.lock import file
+from imagekit.lock.model import KnownLayer, Lock, RuntimePin
 from imagekit.progress import Progress
 from imagekit.spec.digest import spec_digest
 from imagekit.spec.model import ImageSpec
@@ -40,12 +39,15 @@ def ensure_lock(
     if locks is None:
         if locked:
             raise LockError(f"there is no {path}", hint=_command(spec_path))
+        # With a lock in place nothing of the resolver is loaded.
+        from imagekit.lock.refresh import refresh_lock  # noqa: PLC0415
+
         return refresh_lock(
             spec, spec_path, upgrade=False, runtime=runtime, progress=progress, environ=environ
         )
     if locks[0].spec_digest != spec_digest(spec, spec_path.parent):
         raise LockError(f"{path} does not belong to {spec_path} any more", hint=_command(spec_path))
-    expected = _runtime(locks, runtime)
+    expected = runtime_of(locks, runtime)
     if locks[0].runtime != expected:
         raise LockError(
             f"{path} pins the runtime {_shown(locks[0].runtime)}, and this imagekit carries "
@@ -55,60 +57,21 @@ def ensure_lock(
     return locks
 
 
-def refresh_lock(
-    spec: ImageSpec,
-    spec_path: Path,
-    *,
-    upgrade: bool,
-    runtime: RuntimePin | None,
-    progress: Progress,
-    environ: Mapping[str, str] = os.environ,
-) -> tuple[Lock, ...]:
-    """Resolve `spec` for each of its platforms, and write the lock beside it.
+def remember_layers(
+    spec_path: Path, locks: Sequence[Lock], layers: Sequence[tuple[KnownLayer, ...]]
+) -> None:
+    """Leave what a build came to in the lock, per platform, where that is news.
 
-    Versions in an existing lock are kept where they still fit, unless `upgrade`.
-
-    Raises:
-        LockError: the spec can't be resolved, or what stands there is not ours.
+    It is a hint for plans: where the lock can't be written, it stays as it is.
     """
-    if spec.apt_packages:
-        raise LockError("apt_packages can't be resolved yet")
-    path = file.lock_path(spec_path)
-    previous = file.read(path) or ()
-    kept = () if upgrade else tuple(wheel for lock in previous for wheel in lock.packages)
-    digest = spec_digest(spec, spec_path.parent)
-    task = progress.task(f"locking {spec_path}")
-    locks: list[Lock] = []
-    for platform in spec.platforms:
-        base = resolve_base(spec, spec_path.parent, platform, environ=environ, progress=progress)
-        # What one platform took, the next one takes too where it can.
-        known = {wheel.name: wheel for wheel in kept}
-        known.update((wheel.name, wheel) for lock in locks for wheel in lock.packages)
-        packages = resolve_packages(
-            spec,
-            spec_path.parent,
-            base.target,
-            preferences=tuple(known.values()),
-            environ=environ,
-        )
-        locks.append(Lock(digest, base.target, base.section, packages, runtime, uv.version()))
-    locks = [dataclasses.replace(lock, runtime=_runtime(locks, runtime)) for lock in locks]
-    _check_same_python(locks)
-    file.write(path, locks)
-    task.done()
-    return tuple(locks)
+    pairs = zip(locks, layers, strict=True)
+    told = tuple(dataclasses.replace(lock, layers=found) for lock, found in pairs)
+    if told != tuple(locks):
+        with contextlib.suppress(OSError):
+            file.write(file.lock_path(spec_path), told)
 
 
-def _check_same_python(locks: Sequence[Lock]) -> None:
-    if len({lock.target.python_minor for lock in locks}) > 1:
-        found = ", ".join(f"{x.target.platform}: {x.target.python_version}" for x in locks)
-        raise LockError(
-            f"the base has another Python on each platform ({found})",
-            hint="name one that all have as python_version",
-        )
-
-
-def _runtime(locks: Sequence[Lock], ours: RuntimePin | None) -> RuntimePin | None:
+def runtime_of(locks: Sequence[Lock], ours: RuntimePin | None) -> RuntimePin | None:
     """None where the packages hold imagekit itself, which brings the runtime along."""
     names = {wheel.name for lock in locks for wheel in lock.packages}
     return None if "imagekit" in names else ours

@@ -9,12 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import tomli_w
-from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
 
 from imagekit.errors import LockError
 from imagekit.files import replacing
-from imagekit.lock.model import MACHINES, Lock, LockedWheel, RuntimePin, Target
+from imagekit.lock.model import MACHINES, KnownLayer, Lock, LockedWheel, RuntimePin, Target
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -24,8 +23,13 @@ else:
 _HEADER = "# Made by `imagekit lock`: what the image holds, by digest. Not meant to be edited.\n\n"
 _FORMAT = 2
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _GLIBC = re.compile(r"2\.\d{1,3}")
 _PYTHON = re.compile(r"3\.\d{1,2}\.\d{1,3}\S*")
+_WHEEL = re.compile(
+    r"(?P<name>[\w.]+)-(?P<version>[\w.!+]+)(-\d[\w.]*)?-[\w.]+-[\w.]+-(?P<platforms>[\w.]+)\.whl",
+    re.ASCII,
+)
 _T = TypeVar("_T")
 
 
@@ -71,6 +75,8 @@ def dumps(locks: Sequence[Lock]) -> str:
 
     They come from one spec, for one Python minor, and differ in the platform.
     """
+    import tomli_w  # noqa: PLC0415 - locks are read more often than written
+
     major, minor = locks[0].target.python_minor
     environments = [f"sys_platform == 'linux' and {_marker(lock)}" for lock in locks]
     document: dict[str, Any] = {
@@ -157,7 +163,29 @@ def _platform(lock: Lock) -> dict[str, Any]:
         "glibc": target.glibc,
         "base": dict(lock.base),
     }
-    return section if lock.apt is None else section | {"apt": dict(lock.apt)}
+    if lock.apt is not None:
+        section["apt"] = dict(lock.apt)
+    if lock.layers:
+        section["layers"] = [_layer(layer) for layer in lock.layers]
+    return section
+
+
+def _layer(layer: KnownLayer) -> dict[str, Any]:
+    return {
+        "recipe": layer.recipe,
+        "digest": layer.digest,
+        "diff-id": layer.diff_id,
+        "size": layer.size_bytes,
+    }
+
+
+def _known_layer(table: Mapping[str, Any]) -> KnownLayer:
+    return KnownLayer(
+        _matching(table, "recipe", _SHA256),
+        _matching(table, "digest", _DIGEST),
+        _matching(table, "diff-id", _DIGEST),
+        _take(table, "size", int),
+    )
 
 
 def _locks(document: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[Lock, ...]:
@@ -186,6 +214,7 @@ def _lock(document: Mapping[str, Any], own: Mapping[str, Any], at: Mapping[str, 
         runtime=None if runtime is None else _runtime(runtime),
         uv_version=_take(own, "uv", str),
         apt=_take(at, "apt", dict) if "apt" in at else None,
+        layers=tuple(_known_layer(each) for each in at.get("layers", [])),
     )
 
 
@@ -224,16 +253,26 @@ def _wheel(package: Mapping[str, Any], target: Target) -> LockedWheel:
 
 
 def _check_filename(wheel: LockedWheel, target: Target) -> None:
-    try:
-        name, version, _, tags = parse_wheel_filename(wheel.filename)
-    except ValueError as error:
-        raise _MalformedError(str(error)) from error
-    if "/" in wheel.filename or canonicalize_name(wheel.name) != name:
+    """Whether the name says what the lock says of it (binary distribution format, file name)."""
+    matched = _WHEEL.fullmatch(wheel.filename)
+    if matched is None or _normalised(matched["name"]) != _normalised(wheel.name):
         raise _MalformedError(f"{wheel.filename!r} is no wheel of {wheel.name}")
-    if str(version) != wheel.version:
+    if _version(matched["version"]) != wheel.version:
         raise _MalformedError(f"{wheel.filename!r} is not version {wheel.version}")
-    if not any(tag.platform == "any" or tag.platform.endswith(target.machine) for tag in tags):
+    platforms = matched["platforms"].split(".")
+    if not any(tag == "any" or tag.endswith(target.machine) for tag in platforms):
         raise _MalformedError(f"{wheel.filename!r} does not run on {target.platform}")
+
+
+def _version(text: str) -> str:
+    try:
+        return str(Version(text))
+    except InvalidVersion:
+        return ""
+
+
+def _normalised(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _take(table: Mapping[str, Any], key: str, kind: type[_T]) -> _T:

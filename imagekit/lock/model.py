@@ -62,12 +62,23 @@ class RuntimePin:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownLayer:
+    """A layer that was built: `recipe` is the digest of all that its bytes depend on."""
+
+    recipe: str
+    digest: str
+    diff_id: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Lock:
     """What a spec was resolved to.
 
     `base` is kept as the base's own module wrote it, with its `kind` (`debian` or `oci`); when
     its suites were released, or where its image lies, is no part of what it is. The same holds
-    for `apt`, the Debian packages on top of it.
+    for `apt`, the Debian packages on top of it. `layers` is what builds came to: with it a machine
+    that has built nothing knows the image's digest.
     """
 
     spec_digest: str
@@ -77,6 +88,7 @@ class Lock:
     runtime: RuntimePin | None
     uv_version: str
     apt: Mapping[str, Any] | None = field(default=None, hash=False)
+    layers: tuple[KnownLayer, ...] = ()
 
     @property
     def digest(self) -> str:

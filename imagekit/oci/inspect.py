@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from imagekit.oci.image import Image
+from imagekit.oci.sizes import shown_size
 
 
 def describe(image: Image) -> dict[str, Any]:
@@ -45,9 +46,10 @@ def render(description: Mapping[str, Any]) -> str:
     for name in _GROUPS:
         lines += _group(name, description[name])
     layers = description["layers"]
-    lines.append(f"layers ({len(layers)}, {_size(description['size_bytes'])})")
+    lines.append(f"layers ({len(layers)}, {shown_size(description['size_bytes'])})")
     lines += [
-        f"  {layer['digest'][:19]}  {_size(layer['size_bytes']):>9}  {_line(layer['created_by'])}"
+        f"  {layer['digest'][:19]}  {shown_size(layer['size_bytes']):>9}  "
+        f"{_line(layer['created_by'])}"
         for layer in layers
     ]
     return "\n".join(lines) + "\n"
@@ -90,13 +92,3 @@ def _line(text: str) -> str:
     """`text` on one line, and without the control characters that a hostile image may hold."""
     shown = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
     return shown or "-"
-
-
-def _size(size_bytes: int) -> str:
-    """Decimal units, as registries show sizes."""
-    size = float(size_bytes)
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"

@@ -14,7 +14,8 @@ import uv
 
 from imagekit.cli.main import main
 from imagekit.lock import file
-from imagekit.lock.ensure import ensure_lock, refresh_lock
+from imagekit.lock.ensure import ensure_lock
+from imagekit.lock.refresh import refresh_lock
 from imagekit.lock.tags import supported_tags
 from imagekit.progress import Silent
 from imagekit.spec.load import load_spec

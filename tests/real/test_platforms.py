@@ -11,8 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from imagekit import debian
-from imagekit.layers.bytecode import BytecodeCompiler, host_can_run
+from imagekit.debian.assemble import download_debs, resolve_base
+from imagekit.debian.sources import find_mirrors
+from imagekit.debian.store import unpack_tree
+from imagekit.debian.tree import Tree
+from imagekit.layers.bytecode import BytecodeCompiler
+from imagekit.layers.host import host_can_run
 from imagekit.oci.destinations import Destination, read_all
 from imagekit.oci.index import images_of
 from imagekit.oci.validate import validate
@@ -22,10 +26,10 @@ _EVERY = 12
 _EMULATOR = "qemu-aarch64-static"
 
 
-def unpacked(platform: str) -> debian.Tree:
-    mirrors = debian.find_mirrors(os.environ)
-    base = debian.resolve_base("3.11", platform, mirrors)
-    return debian.unpack_tree(base, debian.download_debs(base, mirrors))
+def unpacked(platform: str) -> Tree:
+    mirrors = find_mirrors(os.environ)
+    base = resolve_base("3.11", platform, mirrors)
+    return unpack_tree(base, download_debs(base, mirrors))
 
 
 def emulated(root: Path, copy: Path) -> Path:

@@ -21,7 +21,8 @@ import uv
 
 from imagekit.fetch import fetch
 from imagekit.layers.venv import PREFIX, Venv
-from imagekit.layers.wheel_layer import WheelFile, write_wheels
+from imagekit.layers.wheel_file import WheelFile
+from imagekit.layers.wheel_layer import write_wheels
 from imagekit.layers.writer import LayerWriter
 from imagekit.lock.model import LockedWheel, Target
 from imagekit.lock.resolve import resolve_packages

@@ -20,19 +20,15 @@ from typing import Any
 import pysequoia
 import pytest
 
-from imagekit.debian import (
-    DebianBase,
-    Mirrors,
-    Tree,
-    download_debs,
-    find_mirrors,
-    resolve_base,
-    unpack_tree,
-)
+from imagekit.debian.assemble import download_debs, resolve_base
+from imagekit.debian.base import DebianBase
 from imagekit.debian.releases import release_for
+from imagekit.debian.sources import Mirrors, find_mirrors
+from imagekit.debian.store import unpack_tree
+from imagekit.debian.tree import Tree
 from imagekit.debian.unpack import MERGED
 from imagekit.fetch import fetch_small
-from imagekit.layers.bytecode import host_can_run
+from imagekit.layers.host import host_can_run
 
 pytestmark = pytest.mark.network
 
@@ -40,8 +36,13 @@ REPOSITORY = Path(__file__).parents[3]
 BUILD = """\
 import contextlib, json, os, sys
 from pathlib import Path
-from imagekit.debian import DebianBase, download_debs, find_mirrors, unpack_tree, write_layer
-from imagekit.layers.bytecode import BytecodeCompiler, host_can_run
+from imagekit.debian.assemble import download_debs
+from imagekit.debian.base import DebianBase
+from imagekit.debian.layer import write_layer
+from imagekit.debian.sources import find_mirrors
+from imagekit.debian.store import unpack_tree
+from imagekit.layers.bytecode import BytecodeCompiler
+from imagekit.layers.host import host_can_run
 from imagekit.layers.writer import LayerWriter
 
 os.umask(int(sys.argv[3], 8))

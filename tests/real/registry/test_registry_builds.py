@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from imagekit.builders import build, runtime_pin
+from imagekit.builders.build import build
+from imagekit.builders.runtime import runtime_pin
 from imagekit.cli.main import main
 from imagekit.errors import BuildError
 from imagekit.lock.ensure import ensure_lock

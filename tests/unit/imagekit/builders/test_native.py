@@ -6,75 +6,19 @@ from __future__ import annotations
 import io
 import shutil
 import tarfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from imagekit.builders import Built, build, runtime_pin
+from imagekit.builders.build import Built
 from imagekit.builders.layerings import LOCK_ANNOTATION
 from imagekit.errors import BuildError
-from imagekit.layers.cache import LayerCache
-from imagekit.lock.model import Lock, LockedWheel, Target
-from imagekit.oci.assemble import Addition, Settings, assemble
-from imagekit.oci.descriptor import Platform
 from imagekit.oci.destinations import Destination, read_all, read_image
 from imagekit.oci.index import ImageIndex
-from imagekit.oci.layout import write_layout
 from imagekit.oci.store import Store
 from imagekit.oci.validate import validate
-from imagekit.progress import Silent
-from imagekit.spec.model import PLATFORMS, ImageSpec
-from tests.fakes.wheels import make_wheel
-
-PLATFORM = Platform.of_this_machine()
-OTHER = next(p for p in map(Platform.parse, PLATFORMS) if p != PLATFORM)
-
-
-class Project:
-    """A folder with a spec, a base in an OCI layout, and wheels; caches of its own."""
-
-    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.root = root
-        self.cache = root / "cache"
-        monkeypatch.setenv("XDG_CACHE_HOME", str(self.cache))
-        monkeypatch.setenv("XDG_DATA_HOME", str(root / "data"))
-        layer = LayerCache().make("base", lambda writer: writer.file("etc/base", b"base"))
-        base = assemble(None, [Addition(layer, "base")], Settings(), platform=PLATFORM)
-        other = assemble(None, [Addition(layer, "base")], Settings(), platform=OTHER)
-        write_layout(ImageIndex((base, other)), root / "base")
-        self.digests = {PLATFORM: base.digest, OTHER: other.digest}
-        self.section = {"kind": "oci", "reference": "oci:base", "digest": base.digest, "passwd": ""}
-        (root / "src").mkdir()
-        (root / "src" / "task.py").write_text("x = 1")
-        self.spec = ImageSpec(name="thing", source_root="src", compile_bytecode=False)
-
-    def build(self, *packages: LockedWheel, to: tuple[str, ...] = ()) -> Built:
-        return self.build_all({PLATFORM: packages}, to)
-
-    def build_all(
-        self, packages: Mapping[Platform, Sequence[LockedWheel]], to: tuple[str, ...] = ()
-    ) -> Built:
-        """For each platform, its packages."""
-        locks = []
-        for platform, wheels in packages.items():
-            target = Target(str(platform), "3.11.2", "/usr/bin/python3", "2.36")
-            section = self.section
-            if platform != PLATFORM:
-                section = {**section, "digest": self.digests[platform]}
-            locks.append(Lock("sha256:0", target, section, tuple(wheels), runtime_pin(), "0"))
-        return build(self.spec, self.root / "spec.yaml", locks, to, Silent())
-
-    def wheel(self, name: str, version: str = "1.0", module: str = "") -> LockedWheel:
-        """A distribution with one package, of its own name unless `module` is another."""
-        folder = self.root / "index"
-        folder.mkdir(exist_ok=True)
-        content = f"name = {name!r}".encode()
-        files = {f"{module or name}/__init__.py": content}
-        made = make_wheel(folder, files, name=name, version=version)
-        size_bytes = made.path.stat().st_size
-        url = made.path.as_uri()
-        return LockedWheel(name, version, made.filename, made.sha256, size_bytes, url)
+from imagekit.spec.model import ImageSpec
+from tests.unit.imagekit.builders.project import OTHER, PLATFORM, Project
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 import tomli_w
 
 from imagekit.debian.base import DebianBase, DebPackage
-from imagekit.debian.store import recipe
+from imagekit.debian.recipe import recipe
 from imagekit.errors import LockError
 
 PACKAGE = DebPackage("bash", "5.2-1", "amd64", "pool/main/b/bash_5.2.deb", "ab" * 32, 10)

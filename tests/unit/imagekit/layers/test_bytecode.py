@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from imagekit.errors import BuildError
-from imagekit.layers.bytecode import BytecodeCompiler, host_can_run, inside
+from imagekit.layers.bytecode import BytecodeCompiler, inside
+from imagekit.layers.host import host_can_run
 
 PYTHON = os.path.realpath(sys.executable)
 SOURCES = [

@@ -11,7 +11,8 @@ import pytest
 
 from imagekit.errors import IntegrityError
 from imagekit.layers.venv import Venv
-from imagekit.layers.wheel_layer import WheelFile, write_wheels
+from imagekit.layers.wheel_file import WheelFile
+from imagekit.layers.wheel_layer import write_wheels
 from imagekit.layers.writer import LayerWriter
 from tests.fakes.wheels import make_wheel
 

@@ -10,7 +10,7 @@ import pytest
 
 from imagekit.errors import IntegrityError
 from imagekit.layers.wheel_archive import WheelArchive
-from imagekit.layers.wheel_layer import WheelFile
+from imagekit.layers.wheel_file import WheelFile
 from tests.fakes.wheels import make_wheel
 
 

@@ -13,7 +13,8 @@ import pytest
 from imagekit.errors import BuildError, IntegrityError
 from imagekit.layers.conflicts import refuse_conflicts
 from imagekit.layers.venv import Venv
-from imagekit.layers.wheel_layer import WheelFile, write_wheels
+from imagekit.layers.wheel_file import WheelFile
+from imagekit.layers.wheel_layer import write_wheels
 from imagekit.layers.writer import LayerWriter
 from tests.fakes.wheels import make_wheel
 
@@ -161,7 +162,8 @@ def test_a_large_file_is_never_held_whole(tmp_path: Path) -> None:
     program = (
         "import pathlib, re, sys\n"
         "from imagekit.layers.venv import Venv\n"
-        "from imagekit.layers.wheel_layer import WheelFile, write_wheels\n"
+        "from imagekit.layers.wheel_file import WheelFile\n"
+        "from imagekit.layers.wheel_layer import write_wheels\n"
         "from imagekit.layers.writer import LayerWriter\n"
         "def peak():\n"
         "    status = open('/proc/self/status').read()\n"

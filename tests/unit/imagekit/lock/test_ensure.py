@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from imagekit.errors import LockError
-from imagekit.lock.ensure import ensure_lock, refresh_lock
+from imagekit.lock.ensure import ensure_lock
 from imagekit.lock.file import lock_path
 from imagekit.lock.model import Lock, RuntimePin
+from imagekit.lock.refresh import refresh_lock
 from imagekit.oci import digest
 from imagekit.oci.assemble import Addition, Settings, assemble
 from imagekit.oci.descriptor import Platform

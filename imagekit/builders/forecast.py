@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a build will come to, told before it is done.
+
+Layers are those that the builder would make: by their recipes they are looked up in the cache and
+in the lock, and the small ones of files that lie here are made at once. Where every layer is known,
+so is the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Literal
+
+from imagekit.builders.base import Base, open_base
+from imagekit.builders.layerings import Layering, assembled, layerings, with_bytecode
+from imagekit.errors import BuildError
+from imagekit.layers.cache import LayerCache, recipe_key
+from imagekit.lock.file import lock_path
+from imagekit.lock.model import KnownLayer, Lock, LockedWheel
+from imagekit.oci.assemble import Addition
+from imagekit.oci.image import Image
+from imagekit.oci.layer import GZIP_LAYER, Layer
+from imagekit.plan.planner import make_plan
+from imagekit.progress import Progress
+from imagekit.spec.model import ImageSpec
+
+if TYPE_CHECKING:
+    from imagekit.layers.bytecode import BytecodeCompiler
+    from imagekit.layers.wheel_file import WheelFile
+
+_AT_ONCE_BYTES = 32 << 20
+"""Files up to this are put into their layer by the plan already."""
+
+Here = Literal["base", "reused", "built"]
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastLayer:
+    """One layer; `layer` is None where its bytes are unknown until it is built.
+
+    Attributes:
+        origin: what it is made from.
+        here: whether it belongs to the base image, lies in the cache, or has to be built.
+        layer: digests and size.
+        size_bytes: its size, or what it is made from where that is unknown.
+    """
+
+    origin: str
+    here: Here
+    layer: Layer | None
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """Of one platform. `image` is None where a layer is unknown; it can't be opened, only named."""
+
+    platform: str
+    tag: str
+    layers: tuple[ForecastLayer, ...]
+    image: Image | None
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Origins of the layers whose bytes nobody knows yet."""
+        return tuple(each.origin for each in self.layers if each.layer is None)
+
+
+def forecast(spec: ImageSpec, spec_path: Path, lock: Lock, progress: Progress) -> Forecast:
+    """Plan the build of `spec` from `lock`; nothing is downloaded, unpacked or compiled."""
+    base = open_base(spec, spec_path.parent, lock, progress)
+    own_files = (spec_path.absolute(), lock_path(spec_path).absolute())
+    plan = make_plan(
+        spec, spec_path.parent, lock, base_layers=base.layer_count, leave_out=own_files
+    )
+    made = [*base.layerings(bytecode=with_bytecode(plan)), *layerings(plan, base.interpreter)]
+    table = {known.recipe: known for known in lock.layers}
+    cache = LayerCache()
+    above = [_forecast_layer(each, cache, table) for each in made]
+    additions = [
+        Addition(found.layer, layering.created_by)
+        for layering, found in zip(made, above, strict=True)
+        if found.layer is not None
+    ]
+    known = len(additions) == len(made)
+    image = assembled(lock, plan, base.image, additions) if known else None
+    return Forecast(lock.target.platform, plan.tag, (*_below(base), *above), image)
+
+
+def _below(base: Base) -> tuple[ForecastLayer, ...]:
+    layers = () if base.image is None else base.image.layers
+    return tuple(ForecastLayer("base image", "base", each, each.size_bytes) for each in layers)
+
+
+def _forecast_layer(
+    layering: Layering, cache: LayerCache, table: Mapping[str, KnownLayer]
+) -> ForecastLayer:
+    origin = layering.created_by.removeprefix("imagekit: ")
+    if found := cache.find(layering.recipe):
+        return ForecastLayer(origin, "reused", found, found.size_bytes)
+    if layering.local and layering.from_bytes <= _AT_ONCE_BYTES:
+        made = cache.make(layering.recipe, lambda w: layering.write(w, _NoSources()))
+        return ForecastLayer(origin, "built", made, made.size_bytes)
+    if known := table.get(recipe_key(layering.recipe)):
+        return ForecastLayer(origin, "built", _TableLayer(known), known.size_bytes)
+    return ForecastLayer(origin, "built", None, layering.from_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class _TableLayer:
+    """A layer of the lock's table: its bytes lie elsewhere."""
+
+    known: KnownLayer
+    media_type: str = GZIP_LAYER
+
+    @property
+    def digest(self) -> str:
+        return self.known.digest
+
+    @property
+    def diff_id(self) -> str:
+        return self.known.diff_id
+
+    @property
+    def size_bytes(self) -> int:
+        return self.known.size_bytes
+
+    def open(self) -> BinaryIO:
+        raise BuildError(f"layer {self.digest} has not been built on this machine")
+
+
+class _NoSources:
+    """For layers of files that lie here, which ask for nothing."""
+
+    def wheel(self, wheel: LockedWheel) -> WheelFile:
+        raise AssertionError(wheel)
+
+    def runtime(self) -> WheelFile:
+        raise AssertionError
+
+    def compiler(self) -> BytecodeCompiler:
+        raise AssertionError

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plan of a build as a whole: every platform, and what a registry will be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from imagekit.builders.forecast import Forecast, ForecastLayer, forecast
+from imagekit.builders.naming import common_tag, repository
+from imagekit.lock.model import Lock
+from imagekit.oci.index import ImageIndex
+from imagekit.progress import Progress
+from imagekit.spec.model import ImageSpec
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from imagekit.builders.sending import Sending
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """`name` is the image's, with its tag; `sending` is None where no registry was asked."""
+
+    name: str
+    platforms: tuple[Forecast, ...]
+    registry: str | None = None
+    sending: Sending | None = None
+
+    @property
+    def digest(self) -> str | None:
+        """What the build will print; None where that is unknown until it is done."""
+        images = [each.image for each in self.platforms if each.image is not None]
+        if len(images) < len(self.platforms):
+            return None
+        return images[0].digest if len(images) == 1 else ImageIndex(tuple(images)).digest
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Layers whose bytes nobody knows until they are built."""
+        return tuple(dict.fromkeys(name for each in self.platforms for name in each.unknown))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        found: dict[str, Any] = {
+            "image": self.name,
+            "digest": self.digest,
+            "unknown": list(self.unknown),
+            "platforms": [self._platform(each) for each in self.platforms],
+        }
+        if self.sending is not None:
+            found["push"] = {
+                "registry": self.registry,
+                "size_bytes": self.sending.size_bytes,
+                "exact": self.sending.exact,
+            }
+        return found
+
+    def _platform(self, found: Forecast) -> dict[str, Any]:
+        return {
+            "platform": found.platform,
+            "digest": None if found.image is None else found.image.digest,
+            "size_bytes": sum(layer.size_bytes for layer in found.layers),
+            "layers": [self._layer(layer) for layer in found.layers],
+        }
+
+    def _layer(self, found: ForecastLayer) -> dict[str, Any]:
+        return {
+            "origin": found.origin,
+            "digest": None if found.layer is None else found.layer.digest,
+            "size_bytes": found.size_bytes,
+            "exact": found.layer is not None,
+            "here": found.here,
+            "there": self.there(found),
+        }
+
+    def there(self, found: ForecastLayer) -> str | None:
+        """What becomes of a layer in the registry: present, mounted or pushed."""
+        if self.sending is None:
+            return None
+        return "pushed" if found.layer is None else self.sending.there[found.layer.digest]
+
+
+def plan_image(
+    spec: ImageSpec,
+    spec_path: Path,
+    locks: Sequence[Lock],
+    progress: Progress,
+    *,
+    push_to: str | None = None,
+) -> Planned:
+    """What building `spec` from its locks will come to.
+
+    Args:
+        spec: what is asked for.
+        spec_path: its file, which paths are relative to.
+        locks: one per platform.
+        progress: told what is looked at.
+        push_to: `HOST/NAME[:TAG]`, a registry that is asked what it has; `""` for the spec's own.
+
+    Raises:
+        RegistryError: the registry can't be asked.
+    """
+    platforms = tuple(forecast(spec, spec_path, lock, progress) for lock in locks)
+    name = f"{repository(spec)}:{common_tag([each.tag for each in platforms])}"
+    if push_to is None:
+        return Planned(name, platforms)
+    # Only here: most plans ask no registry.
+    from imagekit.builders.sending import sending  # noqa: PLC0415
+    from imagekit.registry.client import RegistryClient  # noqa: PLC0415
+    from imagekit.registry.reference import RegistryReference  # noqa: PLC0415
+
+    reference = RegistryReference.parse(push_to or name)
+    layers = [layer.layer for each in platforms for layer in each.layers if layer.layer is not None]
+    client = RegistryClient(progress=progress)
+    try:
+        found = sending([each.image for each in platforms], layers, reference, client)
+    finally:
+        client.close()
+    return Planned(name, platforms, str(reference), found)

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A wheel on disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class WheelFile:
+    """Where it lies, and the name that its index gave it."""
+
+    path: Path
+    filename: str
+    sha256: str

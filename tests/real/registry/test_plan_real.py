@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plans against a registry: what they say will be pushed, beside what the registry was sent."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from imagekit.builders.build import build
+from imagekit.builders.planned import Planned, plan_image
+from imagekit.errors import RegistryError
+from imagekit.lock.model import LockedWheel
+from imagekit.progress import Silent
+from imagekit.registry.client import RegistryClient
+from imagekit.registry.reference import RegistryReference
+from tests.fakes.registry_server import Server
+from tests.unit.imagekit.builders.project import PLATFORM, Project
+
+pytestmark = pytest.mark.registry
+EDITS = 30
+SENT = re.compile(r'PUT /v2/plans/thing/blobs/uploads/\S*digest=sha256%3A(\w+)\S* HTTP/1.1" 201')
+
+
+class Edits:
+    """A project that is changed at random, each time in one thing."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.random = random.Random(5)
+        self.wheels = {name: project.wheel(name) for name in ("alpha", "beta", "gamma")}
+        self.count = 0
+
+    def edit(self) -> str:
+        self.count += 1
+        kinds: list[Callable[[], object]] = [self.environment, self.label, self.source, self.mode]
+        kinds += [self.add, self.bump, self.remove, self.user, self.workdir, self.nothing]
+        chosen = self.random.choice(kinds)
+        chosen()
+        return chosen.__name__
+
+    def environment(self) -> None:
+        self.project.spec = replace(self.project.spec, env={"N": str(self.count)})
+
+    def label(self) -> None:
+        self.project.spec = replace(self.project.spec, labels={"n": str(self.count)})
+
+    def user(self) -> None:
+        self.project.spec = replace(self.project.spec, user=str(self.count))
+
+    def workdir(self) -> None:
+        self.project.spec = replace(self.project.spec, workdir=f"/work/{self.count}")
+
+    def source(self) -> None:
+        (self.project.root / "src" / f"m{self.random.randrange(3)}.py").write_text(str(self.count))
+
+    def mode(self) -> None:
+        path = self.project.root / "src" / "task.py"
+        path.chmod(path.stat().st_mode ^ 0o111)
+
+    def add(self) -> None:
+        name = f"extra{self.count}"
+        self.wheels[name] = self.project.wheel(name)
+
+    def bump(self) -> None:
+        name = self.random.choice(sorted(self.wheels))
+        self.wheels[name] = self.project.wheel(name, version=f"{self.count + 1}.0")
+
+    def remove(self) -> None:
+        if len(self.wheels) > 1:
+            del self.wheels[self.random.choice(sorted(self.wheels))]
+
+    def nothing(self) -> None:
+        """A build that was done already."""
+
+
+def planned(project: Project, wheels: list[LockedWheel], place: str) -> Planned:
+    locks = project.locks({PLATFORM: wheels})
+    return plan_image(project.spec, project.path, locks, Silent(), push_to=place)
+
+
+def sent(log: Path, start: int) -> list[str]:
+    return [f"sha256:{digest}" for digest in SENT.findall(log.read_text()[start:])]
+
+
+def test_thirty_edits_come_to_what_their_plans_say(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each build has the planned digest where it was known; the registry's log has the blobs."""
+    project = Project(tmp_path, monkeypatch)
+    edits = Edits(project)
+    place = f"{server.address}/plans/thing:1"
+    exact = blobs = 0
+    for _ in range(EDITS):
+        what = edits.edit()
+        wheels = list(edits.wheels.values())
+        plan = planned(project, wheels, place)
+        start = len(server.log.read_text())
+        built = build(
+            project.spec,
+            project.path,
+            project.locks({PLATFORM: wheels}),
+            [f"docker://{place}"],
+            Silent(),
+        )
+        uploaded = sent(server.log, start)
+        sizes = {layer.digest: layer.size_bytes for layer in built.image.layers}
+        sizes[built.image.config_digest] = len(built.image.config_bytes)
+        assert plan.sending is not None
+        pushed = {digest for digest, there in plan.sending.there.items() if there == "pushed"}
+        if plan.digest is None:
+            assert pushed < set(uploaded), what
+            continue
+        exact += 1
+        blobs += len(uploaded)
+        assert plan.digest == built.digest, what
+        assert pushed == set(uploaded), what
+        manifest = len(built.image.manifest_bytes) if plan.sending.size_bytes else 0
+        assert plan.sending.size_bytes == sum(sizes[blob] for blob in uploaded) + manifest, what
+    assert exact > EDITS // 2
+    assert blobs > EDITS // 2
+
+
+def test_layers_of_a_neighbouring_repository_are_mounted(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A base that lies in the same registry is not pushed, and the plan knows."""
+    project = Project(tmp_path, monkeypatch)
+    client = RegistryClient()
+    base = f"{server.address}/plans/base:1"
+    built = project.build()
+    client.push(built.image, RegistryReference.parse(base))
+    project.section = {**project.section, "reference": base, "digest": built.digest}
+    plan = planned(project, [], f"{server.address}/plans/other:1")
+    assert [plan.there(layer) for layer in plan.platforms[0].layers[:5]] == ["mounted"] * 5
+
+
+def test_a_registry_that_can_not_be_asked_is_no_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unknown is an error: a plan never guesses what has to be sent."""
+    project = Project(tmp_path, monkeypatch)
+    project.build()
+    with pytest.raises(RegistryError, match=r"registry\.invalid"):
+        planned(project, [], "registry.invalid/x:1")

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plans beside the builds that follow them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from imagekit.builders.build import build
+from imagekit.builders.planned import Planned, plan_image
+from imagekit.lock import file as lock_file
+from imagekit.lock.model import Lock, LockedWheel
+from imagekit.progress import Silent
+from imagekit.spec.model import ImageSpec
+from tests.unit.imagekit.builders.project import OTHER, PLATFORM, Project
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    return Project(tmp_path, monkeypatch)
+
+
+def plan(project: Project, *wheels: LockedWheel) -> Planned:
+    return plan_of(project, project.locks({PLATFORM: wheels}))
+
+
+def plan_of(project: Project, locks: list[Lock]) -> Planned:
+    return plan_image(project.spec, project.path, locks, Silent())
+
+
+def test_a_plan_names_the_digest_that_is_then_built(project: Project) -> None:
+    """From the cache; its size is that of all layers, and its tag the image's."""
+    wheel = project.wheel("alpha")
+    built = project.build(wheel)
+    planned = plan(project, wheel)
+
+    assert planned.digest == built.digest
+    assert planned.name == f"thing:{built.tag}"
+    assert planned.unknown == ()
+    (platform,) = planned.platforms
+    assert [layer.here for layer in platform.layers] == ["base", *["reused"] * 5]
+    sizes = [layer.size_bytes for layer in platform.layers]
+    assert sizes == [layer.size_bytes for layer in built.image.layers]
+
+
+def test_layers_that_nobody_knows_are_named(project: Project) -> None:
+    """And then there is no digest; nothing is downloaded or made but files that lie here."""
+    wheel = project.wheel("alpha")
+    shutil.rmtree(project.root / "index")
+    planned = plan(project, wheel)
+
+    assert planned.digest is None
+    names = [name.partition(" ")[0] for name in planned.unknown]
+    assert names == ["alpha==1.0", "runtime"]
+    assert not (project.cache / "imagekit" / "files").exists()
+
+
+def test_the_lock_tells_a_machine_that_has_built_nothing(project: Project) -> None:
+    """A build leaves its layers in the lock; with them a plan is exact without any cache."""
+    wheel = project.wheel("alpha")
+    built = project.build(wheel)
+    locks = lock_file.read(project.root / "pylock.toml")
+    assert locks is not None
+    shutil.rmtree(project.cache)
+    planned = plan_of(project, list(locks))
+
+    assert planned.digest == built.digest
+    here = [layer.here for layer in planned.platforms[0].layers]
+    assert here == ["base", *["built"] * 5]
+
+
+def test_the_table_in_the_lock_changes_nothing_of_its_identity(project: Project) -> None:
+    """Nor is it written again by a build that comes to the same, or under `--locked`."""
+    path = project.root / "pylock.toml"
+    wheel = project.wheel("alpha")
+    locks = project.locks({PLATFORM: [wheel]})
+    build(project.spec, project.path, locks, [], Silent(), remember=False)
+    assert not path.exists()
+    project.build(wheel)
+    before = path.stat()
+    read = lock_file.read(path)
+    assert read is not None
+    assert read[0].digest == locks[0].digest
+    build(project.spec, project.path, read, [], Silent())
+    assert path.stat() == before
+
+
+def test_a_plan_follows_every_edit_of_files(project: Project) -> None:
+    """The new layer is made at once, so that the digest is known before the build."""
+    project.build()
+    (project.root / "src" / "task.py").chmod(0o755)
+    planned = plan(project)
+    layer = planned.platforms[0].layers[-1]
+    assert (layer.origin, layer.here) == ("source src", "built")
+    assert planned.digest == project.build().digest
+
+
+def test_several_platforms_have_one_digest(project: Project) -> None:
+    """That of the index, as the build prints it."""
+    wheel = project.wheel("alpha")
+    packages = {PLATFORM: [wheel], OTHER: [wheel]}
+    built = project.build_all(packages)
+    planned = plan_of(project, project.locks(packages))
+    assert planned.digest == built.digest
+    data = planned.to_dict()
+    assert [each["platform"] for each in data["platforms"]] == [str(PLATFORM), str(OTHER)]
+    assert "push" not in data
+
+
+def test_files_beyond_the_limit_wait_for_the_build(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan stays quick whatever a spec copies: such a layer is unknown until it is built."""
+    project.spec = ImageSpec(name="thing", copy=["large"], compile_bytecode=False)
+    with (project.root / "large").open("wb") as stream:
+        stream.truncate(33 << 20)
+    planned = plan(project)
+    assert "copied files" in planned.unknown
+    assert planned.platforms[0].layers[-1].size_bytes == 33 << 20

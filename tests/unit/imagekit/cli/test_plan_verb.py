@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`imagekit plan` as users see it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from imagekit.cli.main import main
+from imagekit.lock import file as lock_file
+from imagekit.spec.digest import spec_digest
+from imagekit.spec.load import load_spec
+from tests.unit.imagekit.builders.project import PLATFORM, Project
+
+HEAVY = {"isal", "deflate", "requests", "urllib3", "uv", "tomli_w", "rich", "pysequoia"}
+OURS = ("imagekit.registry", "imagekit.engines", "imagekit.oci.unpack", "imagekit.lock.refresh")
+
+
+@pytest.fixture
+def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A spec with its lock, on a base in a layout."""
+    project = Project(tmp_path, monkeypatch)
+    text = f"name: thing\nbase_image: oci:base\nplatform: {PLATFORM}\nsource_root: src\n"
+    project.path.write_text(text + "compile_bytecode: false\nobject_storage: false\n")
+    (lock,) = project.locks({PLATFORM: [project.wheel("alpha")]})
+    digest = spec_digest(load_spec(project.path), tmp_path)
+    lock_file.write(tmp_path / "pylock.toml", [replace(lock, spec_digest=digest)])
+    return project.path
+
+
+def test_a_plan_is_told_layer_by_layer(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before the build what is unknown, after it the digest, which is the build's."""
+    assert main(["plan", str(spec)]) == 0
+    text = capsys.readouterr().out
+    assert "built           alpha==1.0" in text
+    assert "digest  unknown until these are built: alpha==1.0, runtime" in text
+    assert main(["build", str(spec)]) == 0
+    built = capsys.readouterr().out.strip()
+    assert main(["plan", str(spec), "--output", "json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert f"thing@{data['digest']}" == built
+    assert data["unknown"] == []
+
+
+def test_what_can_not_be_planned_is_refused(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A place that is no registry, and a push to none."""
+    assert main(["plan", str(spec), "--to", "oci:x"]) == 2
+    assert main(["plan", str(spec), "--push"]) == 7
+    assert "the spec names no registry" in capsys.readouterr().err
+
+
+def test_a_plan_loads_no_more_than_it_needs(tmp_path: Path) -> None:
+    """Neither what compresses and downloads, nor registries, engines and the resolver."""
+    code = "import sys, imagekit.cli.plan; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(ran.stdout.split())
+    assert "imagekit.builders.forecast" in loaded
+    assert {name for name in loaded if name in HEAVY or name.startswith(OURS)} == set()
