@@ -8,7 +8,8 @@
     ├── IntegrityError         6   bytes are not what was promised, or are hostile
     ├── BuildError             7   an image can't be built or written
     ├── EngineError            8   nothing here can run the image
-    └── RegistryError          9   a registry refuses, or can't be asked
+    ├── RegistryError          9   a registry refuses, or can't be asked
+    └── PodError              10   a pod can't be run here; lists all its problems
 
 Exit code 2 is a wrong command line (click's own).
 """
@@ -88,3 +89,13 @@ class RegistryError(ImagekitError):
         super().__init__(message, hint=hint)
         self.status = status
         self.code = code
+
+
+class PodError(ImagekitError):
+    """`problems` each name the field by its path, or what is missing."""
+
+    exit_code = 10
+
+    def __init__(self, source: str, problems: Sequence[str], *, hint: str | None = None) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(f"{source}: {problem}" for problem in problems), hint=hint)

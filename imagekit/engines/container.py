@@ -61,7 +61,7 @@ class ContainerEngine(abc.ABC):
         return ()
 
     def run(self, request: Request) -> int:
-        name = self._have(request.image)
+        name = self.have(request.image)
         with scratch_directory(cache_directory(self.environ) / "runs") as work:
             container = work / "container"
             keyboard = not own_terminal()
@@ -93,7 +93,7 @@ class ContainerEngine(abc.ABC):
         if request.workdir is not None:
             yield from ("--workdir", request.workdir)
 
-    def _have(self, image: Image) -> str:
+    def have(self, image: Image) -> str:
         """What the engine calls `image`, which is loaded unless it is there.
 
         The name is for engines whose image IDs are not the digests of configs.
@@ -208,9 +208,13 @@ def _says_something(answer: subprocess.CompletedProcess[bytes]) -> bool:
 
 
 def mount_option(mount: Mount) -> str:
-    """One line of CSV, which is what both programs read."""
-    fields = ["type=bind", f"source={mount.source.resolve()}", f"target={mount.target}"]
-    if mount.read_only:
+    return bind_option(str(mount.source.resolve()), mount.target, read_only=mount.read_only)
+
+
+def bind_option(source: str, target: str, *, read_only: bool) -> str:
+    """One line of CSV, which is what both programs read; `source` as the engine sees it."""
+    fields = ["type=bind", f"source={source}", f"target={target}"]
+    if read_only:
         fields.append("readonly")
     return ",".join(_quoted(field) for field in fields)
 

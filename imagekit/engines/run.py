@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from imagekit.engines.container import ContainerEngine, Docker, Podman
 from imagekit.engines.model import Engine, Mount, Request
 from imagekit.errors import EngineError
 from imagekit.oci.image import Image
@@ -25,6 +26,8 @@ ENGINES: Mapping[str, str] = {
     "chroot": "imagekit.engines.namespaces:Chroot",
 }
 """In the order in which `auto` tries them."""
+
+CONTAINER_ENGINES: Mapping[str, type[ContainerEngine]] = {"docker": Docker, "podman": Podman}
 
 _ANYONE_WRITES = 0o777
 
@@ -70,6 +73,22 @@ def choose(name: str) -> Engine:
         reasons.append(f"{candidate}: {reason}")
     raise EngineError(
         "nothing here can run an image:\n  " + "\n  ".join(reasons),
+        hint="make one of these work; docs/reference/engines.md says what each needs",
+    )
+
+
+def choose_container_engine(name: str) -> ContainerEngine:
+    """Docker or Podman, or with `auto` the first of them that works; probed."""
+    candidates = CONTAINER_ENGINES if name == "auto" else {name: CONTAINER_ENGINES[name]}
+    reasons = []
+    for candidate, kind in candidates.items():
+        engine = kind(os.environ)
+        reason = engine.probe()
+        if reason is None:
+            return engine
+        reasons.append(f"{candidate}: {reason}")
+    raise EngineError(
+        "no engine here can run a pod:\n  " + "\n  ".join(reasons),
         hint="make one of these work; docs/reference/engines.md says what each needs",
     )
 

@@ -36,6 +36,12 @@ def sweep_scratch(parent: Path) -> None:
             os.close(lock)
 
 
+def live_scratch(parent: Path) -> list[Path]:
+    """The folders whose process lives, our own included."""
+    sweep_scratch(parent)
+    return list(parent.glob(_PREFIX + "*"))
+
+
 def remove_tree(directory: Path) -> None:
     """Remove a tree of our own, even one whose folders forbid that. Absent is fine."""
     try:

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds everything in a pod that can't be run here, with its path in the YAML."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from imagekit.pods.fields import POD, Leaf
+
+
+def refusals(document: Any, table: Any = POD, path: str = "") -> Iterator[str]:
+    """One line per field, in the document's order."""
+    if document is None:
+        return
+    if isinstance(table, Leaf):
+        if (wrong := table.wrong(document)) is not None:
+            yield f"{path}: {wrong}"
+    elif isinstance(table, tuple):
+        yield from _in_list(document, table[0], path)
+    else:
+        yield from _in_mapping(document, table, path)
+
+
+def _in_list(document: Any, table: Any, path: str) -> Iterator[str]:
+    if not isinstance(document, list):
+        yield f"{path}: {document!r} is no list"
+        return
+    for place, item in enumerate(document):
+        yield from refusals(item, table, f"{path}[{place}]")
+
+
+def _in_mapping(document: Any, table: Mapping[str, Any], path: str) -> Iterator[str]:
+    if not isinstance(document, Mapping):
+        yield f"{path or 'the document'}: {document!r} is no mapping"
+        return
+    for name, value in document.items():
+        inner = f"{path}.{name}" if path else str(name)
+        if name in table:
+            yield from refusals(value, table[name], inner)
+        elif value is not None:
+            near = difflib.get_close_matches(str(name), table, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            yield f"{inner}: not a field that can be run here{hint}"
+
+
+def without_effect(document: Any, table: Any = POD, path: str = "") -> Iterator[str]:
+    """The paths of fields that are taken and change nothing on a single machine."""
+    if isinstance(table, Leaf):
+        if table.effect == "unused":
+            yield path
+    elif isinstance(table, tuple):
+        for place, item in enumerate(document or ()):
+            yield from without_effect(item, table[0], f"{path}[{place}]")
+    else:
+        for name, value in (document or {}).items():
+            if value is not None:
+                yield from without_effect(value, table[name], f"{path}.{name}" if path else name)
