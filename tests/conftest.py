@@ -53,6 +53,7 @@ SERVICES: Mapping[str, Callable[[], str | None]] = {
     "docker": Docker(os.environ).probe,
     "podman": Podman(os.environ).probe,
     "registry": _program("docker-registry"),
+    "busybox": _program("busybox"),
     "skopeo": _program("skopeo"),
     "umoci": _program("umoci"),
     "userns": Namespaces(os.environ).probe,

@@ -18,6 +18,7 @@ from imagekit.pods.logs import Log
 from imagekit.pods.model import Port
 from imagekit.pods.play import Options, play
 from imagekit.pods.refuse import without_effect
+from sidecars.check import problems_of
 
 
 @click.group(epilog="Example: imagekit pod run pod.yaml")
@@ -61,6 +62,8 @@ def run_document(
     found = choose_container_engine(engine)
 
     def log(names: Sequence[str]) -> Log:
+        for problem in problems_of(document):
+            say(f"warning: {problem}")
         for path in without_effect(document):
             say(f"{path} has no effect here")
         return Log(stream, list(names), colours=_is_coloured(stream))

@@ -24,7 +24,7 @@ from imagekit.pods.model import (
     Volume,
 )
 from imagekit.pods.refuse import refusals
-from sidecars.check import problems_of
+from imagekit.pods.rules import violations
 from sidecars.quantity import parse_quantity
 
 _PROBES: Mapping[ProbeKind, str] = {
@@ -39,7 +39,7 @@ def parse_pod(document: Mapping[str, Any], source: str, uid: str) -> Pod:
 
     Raises PodError with everything that the API server would refuse, or that can't be run here.
     """
-    problems = list(refusals(document)) or problems_of(document)
+    problems = list(refusals(document)) or list(violations(document))
     if problems:
         raise PodError(source, problems)
     spec, metadata = document["spec"], document.get("metadata") or {}
@@ -159,11 +159,8 @@ def _volume(document: Mapping[str, Any]) -> Volume:
 
 
 def _probe(document: Mapping[str, Any], container: Mapping[str, Any]) -> Probe:
-    handler = _handler(document, container)
-    if handler is None:
-        raise PodError(container["name"], ["a probe has to say how: exec, httpGet or tcpSocket"])
     return Probe(
-        handler,
+        _handler(document, container),
         initial_delay=_given(document, "initialDelaySeconds", 0),
         period=document.get("periodSeconds") or 10,
         timeout=document.get("timeoutSeconds") or 1,
@@ -177,7 +174,8 @@ def _hook(document: Mapping[str, Any] | None, container: Mapping[str, Any]) -> H
     return None if document is None else _handler(document, container)
 
 
-def _handler(document: Mapping[str, Any], container: Mapping[str, Any]) -> Handler | None:
+def _handler(document: Mapping[str, Any], container: Mapping[str, Any]) -> Handler:
+    """Exactly one of these is there."""
     if (found := document.get("exec")) is not None:
         return Exec(tuple(found.get("command") or ()))
     if (found := document.get("httpGet")) is not None:
@@ -190,17 +188,15 @@ def _handler(document: Mapping[str, Any], container: Mapping[str, Any]) -> Handl
         )
     if (found := document.get("tcpSocket")) is not None:
         return TcpSocket(_port(found["port"], container), found.get("host") or None)
-    if (found := document.get("sleep")) is not None:
-        return Sleep(found["seconds"])
-    return None
+    return Sleep(document["sleep"]["seconds"])
 
 
 def _port(given: int | str, container: Mapping[str, Any]) -> int:
-    """A number, or the name of one of the container's ports, which the check has found there."""
+    """A number, or the name of one of the container's ports; port 0, which nobody has, for none."""
     if isinstance(given, int) or given.isdigit():
         return int(given)
     names = {port.get("name"): port["containerPort"] for port in _list(container, "ports")}
-    return int(names[given])
+    return int(names.get(given, 0))
 
 
 def _published(spec: Mapping[str, Any]) -> Iterator[Port]:

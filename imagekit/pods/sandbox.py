@@ -25,8 +25,8 @@ from imagekit.pods.pause import PROGRAM, pause_image
 from imagekit.pods.program import Program
 from imagekit.pods.volumes import Bound, Stored, add_file, archive
 
-LABEL = "imagekit.pod"
-HOME_LABEL = "imagekit.pod.home"
+LABEL = "imagekit-pod"
+HOME_LABEL = "imagekit-pod-home"
 _VOLUMES = "volumes"
 _MESSAGES = "messages"
 _UNUSED_PORT = 1

@@ -92,3 +92,23 @@ def _accounts(writer: LayerWriter) -> None:
     writer.file("etc/passwd", accounts)
     writer.directory("root", mode=0o775, uid=1000)
     writer.file("root/notes", b"from the image\n", uid=1000, mode=0o664)
+
+
+def busybox_image(folder: Path, settings: Settings) -> Image:
+    """An image of nothing but this machine's busybox: a shell, a web server, and the rest."""
+    program = shutil.which("busybox")
+    assert program is not None
+    listing = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
+    files = {library.lstrip("/"): Path(library) for library in re.findall(r"(/\S+) \(0x", listing)}
+    applets = subprocess.run([program, "--list"], capture_output=True, text=True, check=True)
+
+    def write(writer: LayerWriter) -> None:
+        _programs(writer, {"bin/busybox": Path(program), **files})
+        for name in sorted({*applets.stdout.split()} - {"busybox"}):
+            writer.symlink(f"bin/{name}", "busybox")
+        writer.file("etc/group", b"root:x:0:\n")
+        writer.file("etc/passwd", b"root:x:0:0::/root:/bin/sh\ntask:x:1000:0::/root:/bin/sh\n")
+        writer.directory("root", mode=0o775, uid=1000)
+        writer.directory("tmp", mode=0o1777)
+
+    return image_of(make_layer(folder, write), settings=settings)

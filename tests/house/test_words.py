@@ -19,6 +19,7 @@ from tests.house.project import ROOT, files, project_files, relative
 STANDARDS = {
     "github.com",
     "json-schema.org",
+    "kubernetes.io",
     "protobuf.dev",
     "www.apache.org",
     "yaml.org",
