@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 from imagekit.builders.base import Base, open_base
 from imagekit.builders.layerings import Layering, assembled, layerings, with_bytecode
 from imagekit.errors import BuildError
+from imagekit.jobs.job import Job
 from imagekit.layers.cache import LayerCache, recipe_key
 from imagekit.lock.file import lock_path
 from imagekit.lock.model import KnownLayer, Lock, LockedWheel
@@ -100,8 +101,11 @@ def _forecast_layer(
     origin = layering.created_by.removeprefix("imagekit: ")
     if found := cache.find(layering.recipe):
         return ForecastLayer(origin, "reused", found, found.size_bytes)
+    write = layering.write
+    if isinstance(write, Job):
+        return ForecastLayer(origin, "built", None, layering.from_bytes)
     if layering.local and layering.from_bytes <= _AT_ONCE_BYTES:
-        made = cache.make(layering.recipe, lambda w: layering.write(w, _NoSources()))
+        made = cache.make(layering.recipe, lambda w: write(w, _NoSources()))
         return ForecastLayer(origin, "built", made, made.size_bytes)
     if known := table.get(recipe_key(layering.recipe)):
         return ForecastLayer(origin, "built", _TableLayer(known), known.size_bytes)

@@ -7,12 +7,15 @@ image than the one that is built.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from imagekit.debian.base import DebianBase
 from imagekit.errors import BuildError
+from imagekit.jobs.job import Job
 from imagekit.layers import formats, tree
 from imagekit.layers.cache import recipe_key
 from imagekit.layers.users import write_user
@@ -31,6 +34,8 @@ from imagekit.plan.steps import (
     InstallWheels,
     MakeEnvironment,
     RunCommands,
+    StartFromDebian,
+    StartFromImage,
     Step,
 )
 
@@ -60,7 +65,7 @@ class Layering:
     Attributes:
         recipe: names everything that its bytes depend on.
         created_by: the line of the image's history.
-        write: writes it.
+        write: writes it; or a job, of which it is what the job changes in the image below it.
         wheels: those of the lock that are in it.
         from_bytes: how much it is made from: files, or wheels and packages as they are downloaded.
         local: all of that lies here: no download is needed, and no base.
@@ -68,7 +73,7 @@ class Layering:
 
     recipe: str
     created_by: str
-    write: Callable[[LayerWriter, Sources], None]
+    write: Callable[[LayerWriter, Sources], None] | Job
     wheels: tuple[LockedWheel, ...] = ()
     from_bytes: int = 0
     local: bool = False
@@ -79,20 +84,26 @@ def layerings(plan: Plan, interpreter: str) -> list[Layering]:
 
     `interpreter` names the base's, for recipes with bytecode.
     """
-    found = (_layering(step, plan.venv, interpreter) for step in plan.steps)
-    return [layering for layering in found if layering is not None]
+    found: list[Layering] = []
+    for step in plan.steps:
+        if isinstance(step, RunCommands):
+            found.append(_commands(step, _everything(plan.steps[0], found)))
+        elif layering := _layering(step, plan.venv, interpreter):
+            found.append(layering)
+    return found
 
 
 def known_layers(found: Sequence[Layering], image: Image) -> tuple[KnownLayer, ...]:
     """What the lock keeps of `image`, whose topmost layers `found` describes.
 
-    Layers of files that lie here are left out: they change with every edit, and are made at once.
+    Left out are layers of files that lie here, which change with every edit and are made at once,
+    and those of jobs, which come out differently elsewhere.
     """
     pairs = zip(found, image.layers[len(image.layers) - len(found) :], strict=True)
     return tuple(
         KnownLayer(recipe_key(layering.recipe), layer.digest, layer.diff_id, layer.size_bytes)
         for layering, layer in pairs
-        if not layering.local
+        if not layering.local and not isinstance(layering.write, Job)
     )
 
 
@@ -137,11 +148,30 @@ def _layering(step: Step, venv: Venv, interpreter: str) -> Layering | None:
             return Layering(recipe, what, lambda w, _: write_user(w, passwd), local=True)
         case CopyFiles():
             return _copies(step)
-        case InstallDebian() | RunCommands():
+        case InstallDebian():
             name = type(step).__name__
             raise BuildError(f"the native builder can't do this step yet: {name}")
         case _:
             return None
+
+
+def _everything(base: Step, below: Sequence[Layering]) -> str:
+    """Names all that lies below a layer: the base, and each layer above it."""
+    match base:
+        case StartFromDebian(section):
+            content = [DebianBase.from_dict(section).digest]
+        case StartFromImage(digest=digest):
+            content = [digest]
+        case _:
+            raise ValueError(f"a plan that starts with {type(base).__name__}")
+    content += [layering.recipe for layering in below]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _commands(step: RunCommands, below: str) -> Layering:
+    job = Job("commands", ("/bin/sh", "-c", step.script), step.env, step.secrets)
+    recipe = _recipe(formats.JOB, below=below, script=step.script, env=dict(step.env))
+    return Layering(recipe, f"imagekit: commands, not reproducible: {step.script}", job)
 
 
 def _wheels(step: InstallWheels, venv: Venv, interpreter: str) -> Layering:

@@ -19,6 +19,8 @@ from imagekit.builders.runtime import runtime_wheel
 from imagekit.builders.wheels import Wheels
 from imagekit.errors import BuildError, IntegrityError
 from imagekit.fetch import discard_spoilt
+from imagekit.jobs.job import Job
+from imagekit.jobs.sandbox import check_machine, make_layer
 from imagekit.layers.bytecode import BytecodeCompiler
 from imagekit.layers.cache import LayerCache
 from imagekit.layers.conflicts import ConflictFree, refuse_conflicts
@@ -26,6 +28,7 @@ from imagekit.layers.wheel_file import WheelFile
 from imagekit.lock.model import Lock, LockedWheel
 from imagekit.oci.assemble import Addition
 from imagekit.oci.image import Image
+from imagekit.oci.layer import FileLayer
 from imagekit.paths import cache_directory
 from imagekit.plan.planner import Plan
 from imagekit.plan.steps import InstallWheels
@@ -55,10 +58,16 @@ def build_image(
     native = _NativeBuild(lock, plan, base, interpreter, indexes, progress)
     workers = ThreadPoolExecutor(_WORKERS)
     try:
-        made = [workers.submit(native.make, layering) for layering in native.layerings]
-        below = [native.make(layering) for layering in native.base_layerings]
+        written = [each for each in native.layerings if not isinstance(each.write, Job)]
+        made = {each.recipe: workers.submit(native.make, each) for each in written}
+        additions = [native.make(layering) for layering in native.base_layerings]
         native.refuse_conflicts()
-        additions = [*below, *(future.result() for future in made)]
+        for layering in native.layerings:
+            if isinstance(layering.write, Job):
+                below = assembled(lock, plan, base.image, additions)
+                additions.append(native.run(layering, layering.write, below))
+            else:
+                additions.append(made[layering.recipe].result())
     except IntegrityError as error:
         raise native.explained(error) from error
     finally:
@@ -92,13 +101,29 @@ class _NativeBuild:
         )
         self._wheels = Wheels(self._needed(), indexes, progress)
 
-    def make(self, layering: Layering) -> Addition:
+    def run(self, layering: Layering, job: Job, below: Image) -> Addition:
+        """The layer of what `job` changes in the image below it."""
         layer = self.cache.find(layering.recipe)
         if layer is None:
-            task = self._progress.task(f"making {layering.created_by.removeprefix('imagekit: ')}")
-            layer = self.cache.make(layering.recipe, lambda w: layering.write(w, self))
+            check_machine(self._lock.target.platform, job.what)
+            task = self._progress.task(f"running {job.what}")
+            layer = make_layer(self.cache, layering.recipe, below, job)
             task.done()
         return Addition(layer, layering.created_by)
+
+    def make(self, layering: Layering) -> Addition:
+        """A layer that is written, not run."""
+        layer = self.cache.find(layering.recipe) or self._written(layering)
+        return Addition(layer, layering.created_by)
+
+    def _written(self, layering: Layering) -> FileLayer:
+        write = layering.write
+        if isinstance(write, Job):
+            raise TypeError(f"{write.what}: a job needs the image below it")
+        task = self._progress.task(f"making {layering.created_by.removeprefix('imagekit: ')}")
+        layer = self.cache.make(layering.recipe, lambda w: write(w, self))
+        task.done()
+        return layer
 
     def wheel(self, wheel: LockedWheel) -> WheelFile:
         return self._wheels.file(wheel)

@@ -143,6 +143,7 @@ def _mount_root(plan: dict[str, Any]) -> None:
     options = [f"{name}=/proc/self/fd/{handle}" for name, handle in handles.items()]
     if plan["user_namespace"]:
         options.append("userxattr")
+    options += plan["overlay_options"]
     _mount("overlay", plan["root"], "overlay", 0, ",".join(options))
 
 
@@ -201,7 +202,12 @@ def _network_files() -> dict[str, bytes]:
 
 
 def _bind(handle: int, target: str, *, read_only: bool) -> None:
-    os.makedirs(target, exist_ok=True)
+    if stat.S_ISDIR(os.fstat(handle).st_mode):
+        os.makedirs(target, exist_ok=True)
+    else:
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with open(target, "ab"):
+            pass
     _mount(f"/proc/self/fd/{handle}", target, "", _BIND | _RECURSIVE)
     if read_only:
         # What the mount already forbids may not be allowed again.

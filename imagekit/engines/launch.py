@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from imagekit.engines import inside
 from imagekit.engines.process import exit_code, forwarding, own_terminal
@@ -54,6 +55,7 @@ class Plan:
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
     mounts: Sequence[Binding] = ()
     keyboard: bool = True
+    overlay_options: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +76,14 @@ def maps_for(identity: Identity) -> IdMaps:
     )
 
 
-def launch(plan: Plan, maps: IdMaps | None, work: Path) -> int:
+def launch(plan: Plan, maps: IdMaps | None, work: Path, *, output: BinaryIO | None = None) -> int:
     """Run the plan's program to its end; returns its exit code.
 
     Args:
         plan: what to do; its `keyboard` is set here.
         maps: of the user namespace, if it has one.
         work: a folder of ours for the plan's file.
+        output: takes what it prints, and it has no stdin; None leaves it ours.
 
     Raises:
         LaunchError: the program could not be started.
@@ -106,6 +109,9 @@ def launch(plan: Plan, maps: IdMaps | None, work: Path) -> int:
                 ],
                 pass_fds=(reporting, waiting),
                 start_new_session=keyboard,
+                stdin=None if output is None else subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
             )
         finally:
             os.close(reporting)

@@ -36,7 +36,7 @@ _SWITCHES = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
+class Way:
     """One way to get into an image; without namespaces nothing can be mounted."""
 
     namespaces: bool = True
@@ -45,21 +45,21 @@ class _Way:
 
 
 _USER_WAYS = (
-    _Way(user_namespace=True, overlay=True),
-    _Way(user_namespace=True),
+    Way(user_namespace=True, overlay=True),
+    Way(user_namespace=True),
 )
-_ROOT_WAYS = (_Way(overlay=True), _Way(), _Way(namespaces=False))
+_ROOT_WAYS = (Way(overlay=True), Way(), Way(namespaces=False))
 
 
 class KernelEngine:
     """Tries its ways, the best first, and keeps the one that works."""
 
-    def __init__(self, environ: Mapping[str, str], ways: tuple[_Way, ...]) -> None:
+    def __init__(self, environ: Mapping[str, str], ways: tuple[Way, ...]) -> None:
         self._environ = environ
         self._runs = cache_directory(environ) / "runs"
         self._roots = cache_directory(environ) / "rootfs"
         self._ways = ways
-        self._way: _Way | None = None
+        self._way: Way | None = None
 
     def probe(self) -> str | None:
         """Go all the way into an empty root, once for each way until one works."""
@@ -74,10 +74,14 @@ class KernelEngine:
                 return None
         return f"{refusals[0]} ({forbidding_switch(Path('/proc/sys'))})"
 
-    def run(self, request: Request) -> int:
+    def working_way(self) -> Way:
+        """The way that a probe finds; raises EngineError where there is none."""
         if self._way is None and (reason := self.probe()) is not None:
             raise EngineError(reason)
-        way = self._way or self._ways[0]
+        return self._way or self._ways[0]
+
+    def run(self, request: Request) -> int:
+        way = self.working_way()
         with scratch_directory(self._runs) as work:
             plan, below = self._root(way, request.image, work)
             user = request.image.config.object("config").text("User", "")
@@ -88,25 +92,25 @@ class KernelEngine:
             with copies.instead_of_mounts(below, request.mounts):
                 return _start(replace(plan, mounts=()), request.image, work)
 
-    def _enter_nothing(self, way: _Way) -> None:
+    def _enter_nothing(self, way: Way) -> None:
         with scratch_directory(self._runs) as work:
             (work / "root").mkdir()
             below = work / "nothing"
             below.mkdir()
-            overlay = _overlay(below, work) if way.overlay else None
+            overlay = overlay_folders(below, work) if way.overlay else None
             nobody_special = Identity(0, 0, (0,), "/")
             plan = Plan(
                 way.namespaces, way.user_namespace, str(work / "root"), overlay, nobody_special
             )
             _launch(plan, work)
 
-    def _root(self, way: _Way, image: Image, work: Path) -> tuple[Plan, Path]:
+    def _root(self, way: Way, image: Image, work: Path) -> tuple[Plan, Path]:
         """The start of a plan, and where the image's files can be read beforehand."""
         root = work / "root"
         root.mkdir()
         if way.overlay:
             below = cached_root(image, self._roots)
-            overlay = _overlay(below, work)
+            overlay = overlay_folders(below, work)
         else:
             below, overlay = root, None
             unpack(image, root)
@@ -180,7 +184,8 @@ def _launch(plan: Plan, work: Path) -> int:
     return launch(plan if maps.set_groups else replace(plan, identity=None), maps, work)
 
 
-def _overlay(below: Path, work: Path) -> dict[str, str]:
+def overlay_folders(below: Path, work: Path) -> dict[str, str]:
+    """The options of an overlay over `below`, with its folders made in `work`."""
     above, scratch = work / "above", work / "overlay"
     above.mkdir()
     # The overlay's root shows the mode and the owner of its upper folder.

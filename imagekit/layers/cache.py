@@ -32,7 +32,7 @@ def recipe_key(recipe: str) -> str:
 
 class LayerCache:
     def __init__(self, root: Path | None = None) -> None:
-        self._root = cache_directory() / "layers" if root is None else root
+        self.root = cache_directory() / "layers" if root is None else root
 
     def find(self, recipe: str) -> FileLayer | None:
         """The layer that this recipe made, or None; an entry that does not read is no entry."""
@@ -52,13 +52,13 @@ class LayerCache:
         """
         if layer := self.find(recipe):
             return layer
-        with exclusive(self._root / "locks" / recipe_key(recipe)):
+        with exclusive(self.root / "locks" / recipe_key(recipe)):
             if layer := self.find(recipe):
                 return layer
             return self._make(recipe, write)
 
     def _make(self, recipe: str, write: Callable[[LayerWriter], None]) -> FileLayer:
-        temporary = self._root / "building" / recipe_key(recipe)
+        temporary = self.root / "building" / recipe_key(recipe)
         with replacing(temporary, mode=0o444) as stream:
             # Looking a layer up needs no compressor.
             from imagekit.layers.writer import LayerWriter  # noqa: PLC0415
@@ -80,7 +80,7 @@ class LayerCache:
         return FileLayer(written.digest, written.diff_id, written.size_bytes, blob)
 
     def _entry(self, recipe: str) -> Path:
-        return self._root / "recipes" / f"{recipe_key(recipe)}.json"
+        return self.root / "recipes" / f"{recipe_key(recipe)}.json"
 
     def _blob(self, digest: str) -> Path:
-        return self._root / "blobs" / "sha256" / hexadecimal(digest)
+        return self.root / "blobs" / "sha256" / hexadecimal(digest)

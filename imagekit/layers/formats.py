@@ -12,5 +12,8 @@ WHEELS = "wheels-1"
 TREE = "tree-1"
 """How files are laid down (`tree.py`)."""
 
+JOB = "job-1"
+"""How what a job changed is kept (`jobs/sandbox.py`)."""
+
 BYTECODE = "1"
 """How modules are compiled (`bytecode.py`): other batches give other bytes."""
