@@ -16,6 +16,7 @@ from imagekit.errors import Problem
 
 _PREFIX = "tag:yaml.org,2002:"
 _SCALARS = frozenset(_PREFIX + name for name in ("str", "int", "float", "bool", "timestamp"))
+TEXT = _PREFIX + "str"
 _NULL = _PREFIX + "null"
 _LARGEST_CHARACTERS = 1_000_000
 
