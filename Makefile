@@ -9,7 +9,9 @@ PINS := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.1
 	--generate-hashes --no-annotate --no-header --no-emit-index-url
 IRIS := train:train trees=50 max_depth=3
 
-.PHONY: help demo test check golden real bench pyz requirements clean
+TESTS ?= tests/unit tests/property
+
+.PHONY: help demo test installed check golden real bench pyz requirements clean
 
 help: ## Show these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -31,6 +33,16 @@ demo: $(BIN)/imagekit ## Build examples/iris without Docker or root, run its tas
 
 test: $(VENV)/dev ## Run the tests that need nothing but Python and the package indexes
 	$(BIN)/python -m pytest -m "not docker and not podman and not registry and not s3 and not slow"
+
+installed: $(VENV)/dev ## Test what ships: the files of the built wheel, away from the source tree
+	rm -rf build/installed
+	$(BIN)/python -m venv build/installed/venv
+	$(BIN)/uv pip install --quiet --python build/installed/venv --require-hashes -r requirements/run.txt
+	$(BIN)/uv pip install --quiet --python build/installed/venv --require-hashes -r requirements/dev.txt
+	$(BIN)/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir build/installed/dist .
+	$(BIN)/uv pip install --quiet --no-deps --target build/installed/project build/installed/dist/*.whl
+	cp -r tests examples docs pyproject.toml build/installed/project
+	cd build/installed/project && ../venv/bin/python -m pytest -m "not docker and not podman and not slow" $(TESTS)
 
 check: $(VENV)/dev ## Lint, types, import contracts, house rules: all that CI checks without running services
 	$(BIN)/ruff format --check .
