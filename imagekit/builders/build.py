@@ -16,7 +16,7 @@ from imagekit.builders.native import build_image
 from imagekit.builders.targets import deliver, parse_target
 from imagekit.errors import BuildError
 from imagekit.lock.ensure import remember_layers
-from imagekit.lock.file import lock_path
+from imagekit.lock.file import own_files
 from imagekit.lock.model import KnownLayer, Lock
 from imagekit.oci.descriptor import Platform
 from imagekit.oci.image import Image
@@ -109,8 +109,9 @@ def _build_one(
             lambda of: (base if of is lock else open_base(spec, folder, of, progress)).root(),
             lambda of: debian_interpreter(spec.builder_options, of, progress),
         )
-    own_files = (spec_path.absolute(), lock_path(spec_path).absolute())
-    plan = make_plan(spec, folder, lock, base_layers=base.layer_count, leave_out=own_files)
+    plan = make_plan(
+        spec, folder, lock, base_layers=base.layer_count, leave_out=own_files(spec_path)
+    )
     indexes = [*filter(None, [spec.pip_index]), *spec.pip_extra_index_url]
     image = build_image(lock, plan, base, interpreter, indexes, progress)
     found = [*base.layerings(bytecode=with_bytecode(plan)), *layerings(plan, base.interpreter)]

@@ -18,7 +18,7 @@ from imagekit.builders.layerings import Layering, assembled, layerings, with_byt
 from imagekit.errors import BuildError
 from imagekit.jobs.job import Job
 from imagekit.layers.cache import LayerCache, recipe_key
-from imagekit.lock.file import lock_path
+from imagekit.lock.file import own_files
 from imagekit.lock.model import KnownLayer, Lock, LockedWheel
 from imagekit.oci.assemble import Addition
 from imagekit.oci.image import Image
@@ -72,9 +72,8 @@ class Forecast:
 def forecast(spec: ImageSpec, spec_path: Path, lock: Lock, progress: Progress) -> Forecast:
     """Plan the build of `spec` from `lock`; nothing is downloaded, unpacked or compiled."""
     base = open_base(spec, spec_path.parent, lock, progress)
-    own_files = (spec_path.absolute(), lock_path(spec_path).absolute())
     plan = make_plan(
-        spec, spec_path.parent, lock, base_layers=base.layer_count, leave_out=own_files
+        spec, spec_path.parent, lock, base_layers=base.layer_count, leave_out=own_files(spec_path)
     )
     made = [*base.layerings(bytecode=with_bytecode(plan)), *layerings(plan, base.interpreter)]
     table = {known.recipe: known for known in lock.layers}

@@ -15,7 +15,7 @@ from imagekit.cli.common import (
     print_json,
     shown_progress,
 )
-from imagekit.spec.load import load_spec
+from imagekit.spec.load import load_specs
 
 
 @click.command(epilog="Example: imagekit build spec.yaml --to oci:image")
@@ -36,15 +36,16 @@ def command(
     """Build an image from each SPEC, and print its reference with its digest.
 
     A spec without a lock is resolved first, and the lock written beside it. A lock that no longer
-    belongs to its spec is an error: `imagekit lock` refreshes it.
+    belongs to its spec is an error: `imagekit lock` refreshes it. Of a spec with a matrix all
+    images are built, or one: SPEC is then FILE:NAME.
     """
-    if to and len(specs) > 1:
-        raise click.UsageError("--to takes one SPEC: several images would meet in one place")
-    for path in specs:
-        load_spec(path)  # a mistake in the last one is told before the first one is built
+    # A mistake in the last one is told before the first one is built.
+    addresses = [address for path in specs for address in load_specs(path)]
+    if to and len(addresses) > 1:
+        raise click.UsageError("--to takes one image: several would meet in one place")
     images = []
     with shown_progress() as progress:
-        for path in specs:
+        for path in addresses:
             built = build_spec(path, to=to, locked=locked, progress=progress, push=push)
             image = f"{built.reference}@{built.digest}"
             images.append({"spec": str(path), "image": image, "digest": built.digest})

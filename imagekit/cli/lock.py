@@ -13,7 +13,7 @@ from imagekit.cli.common import SPEC, output_option, print_json, shown_progress
 from imagekit.lock.file import lock_path
 from imagekit.lock.model import Lock
 from imagekit.lock.refresh import refresh_lock
-from imagekit.spec.load import load_spec
+from imagekit.spec.load import load_specs
 
 
 @click.command(epilog="Example: imagekit lock spec.yaml --upgrade")
@@ -25,7 +25,7 @@ def command(specs: tuple[Path, ...], upgrade: bool, output: str) -> None:
 
     Versions that an existing lock holds are kept where they still fit the spec.
     """
-    loaded = [(path, load_spec(path)) for path in specs]
+    loaded = [each for path in specs for each in load_specs(path).items()]
     locks: list[dict[str, Any]] = []
     with shown_progress() as progress:
         for path, spec in loaded:

@@ -13,8 +13,23 @@ from typing import Any
 import click
 
 from imagekit.progress import Progress, open_progress
+from imagekit.spec.address import split
 
-SPEC = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+class _Spec(click.Path):
+    """The path of a spec, or the address of one image in it."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Path:
+        super().convert(split(Path(value))[0], param, ctx)
+        return Path(value)
+
+
+SPEC = _Spec(exists=True, dir_okay=False)
 
 output_option = click.option(
     "--output",

@@ -24,6 +24,7 @@ from imagekit.cli.common import build_spec, find_image, locked_option, shown_pro
 from imagekit.engines import ENGINES, Mount, run_image
 from imagekit.errors import EngineError
 from imagekit.oci.image import Image
+from imagekit.spec.address import split
 
 _OUTPUTS = "outputs.json"
 _DOCUMENTS = frozenset({_OUTPUTS, "outputs.pb", "error.pb", "deck.html"})
@@ -83,10 +84,10 @@ def command(
 
 
 def _image(text: str, *, locked: bool) -> Image:
-    path = Path(text)
+    path = split(Path(text))[0]
     if path.suffix in (".yaml", ".yml") and path.is_file():
         with shown_progress() as progress:
-            return build_spec(path, to=(), locked=locked, progress=progress).image
+            return build_spec(Path(text), to=(), locked=locked, progress=progress).image
     return find_image(text)
 
 

@@ -14,6 +14,7 @@ from packaging.version import InvalidVersion, Version
 from imagekit.errors import LockError
 from imagekit.files import replacing
 from imagekit.lock.model import MACHINES, KnownLayer, Lock, LockedWheel, RuntimePin, Target
+from imagekit.spec.address import split
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -40,12 +41,22 @@ class _MalformedError(Exception):
 def lock_path(spec_path: Path) -> Path:
     """Where the lock of a spec stands: beside it, `pylock.toml` for spec.yaml, else with its name.
 
-    PEP 751 allows no dots in that name, so whatever is no letter, digit, - or _ becomes -.
+    Of an image of a matrix, the image's name follows behind `--`. PEP 751 allows no dots in that
+    name, so whatever is no letter, digit, - or _ becomes -.
     """
-    if spec_path.stem == "spec":
-        return spec_path.with_name("pylock.toml")
-    name = re.sub(r"[^A-Za-z0-9_-]+", "-", spec_path.stem)
-    return spec_path.with_name(f"pylock.{name}.toml")
+    path, image = split(spec_path)
+    if path.stem == "spec" and not image:
+        return path.with_name("pylock.toml")
+    words = [path.stem, image] if image else [path.stem]
+    name = "--".join(re.sub(r"[^A-Za-z0-9_-]+", "-", word) for word in words)
+    return path.with_name(f"pylock.{name}.toml")
+
+
+def own_files(spec_path: Path) -> tuple[Path, ...]:
+    """What is no source of the image, absolute: the spec, and every lock beside it."""
+    path = split(spec_path)[0].absolute()
+    locks = {lock_path(path), *path.parent.glob("pylock.*toml")}
+    return (path, *sorted(locks))
 
 
 def write(path: Path, locks: Sequence[Lock]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ import yaml
 
 from imagekit.errors import Problem, SpecError
 from imagekit.spec import nodes
+from imagekit.spec.address import join, split
 from imagekit.spec.fields import FIELDS, SpecField
+from imagekit.spec.matrix import cells
 from imagekit.spec.model import ImageSpec
 from imagekit.spec.nodes import Entry, NodeError
 from imagekit.spec.rules import Finding, check, not_supported
@@ -22,39 +24,73 @@ Lines = dict[tuple[str, str | None], int]
 """Line of each field, and of each list item or mapping key in it."""
 
 
-def load_spec(path: Path) -> ImageSpec:
-    """Read the spec at `path`; the paths in it are relative to its folder and must exist.
+def load_spec(address: Path) -> ImageSpec:
+    """Read the spec at `address`; the paths in it are relative to its folder and must exist.
 
     Raises:
         SpecError: lists everything that is wrong, each with its line.
     """
-    source = str(path)
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise SpecError(source, [Problem(f"can't be read: {error.strerror}")]) from error
-    except UnicodeDecodeError as error:
-        raise SpecError(source, [Problem("is not UTF-8 text")]) from error
-    return parse_spec(text, source=source, folder=path.parent)
+    path, name = split(address)
+    return _one(_parse(_read(path), source=str(path), folder=path.parent), path, name)
+
+
+def load_specs(address: Path) -> dict[Path, ImageSpec]:
+    """The spec at `address`, or each that the matrix of the file there says, by its own address.
+
+    Raises:
+        SpecError: lists everything that is wrong in any of them.
+    """
+    path, name = split(address)
+    if name:
+        return {address: load_spec(address)}
+    specs = _parse(_read(path), source=str(path), folder=path.parent)
+    return {join(path, name): spec for name, spec in specs.items()}
 
 
 def parse_spec(text: str, *, source: str, folder: Path) -> ImageSpec:
-    """The spec that `text` says; `source` names it in errors, `folder` is what paths start from.
+    """The spec that `text` says, which has no matrix.
+
+    `source` names it in errors, `folder` is what paths start from.
 
     Raises:
         SpecError: lists everything that is wrong, each with its line.
     """
-    reader = _Reader()
+    return _one(_parse(text, source=source, folder=folder), Path(source), "")
+
+
+def _one(specs: Mapping[str, ImageSpec], path: Path, name: str) -> ImageSpec:
+    if name in specs:
+        return specs[name]
+    names = ", ".join(str(join(path, known)) for known in [*specs][:20])
+    message = f"says no image {name!r}" if name else "says several images"
+    raise SpecError(str(path), [Problem(message, None, f"it says {names}")])
+
+
+def _read(path: Path) -> str:
     try:
-        values = reader.read(nodes.parse(text))
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise SpecError(str(path), [Problem(f"can't be read: {error.strerror}")]) from error
+    except UnicodeDecodeError as error:
+        raise SpecError(str(path), [Problem("is not UTF-8 text")]) from error
+
+
+def _parse(text: str, *, source: str, folder: Path) -> dict[str, ImageSpec]:
+    """By name within the file: the cells of its matrix, or the empty name alone."""
+    problems: list[Problem] = []
+    specs = {}
+    try:
+        for cell in cells(nodes.parse(text), problems):
+            reader = _Reader()
+            spec = ImageSpec(**reader.read(cell.root))
+            problems += reader.problems + [reader.locate(x) for x in _findings(spec, folder)]
+            specs[cell.name] = spec
     except NodeError as error:
         raise SpecError(source, [error.problem]) from error
-    spec = ImageSpec(**values)
-    problems = reader.problems + [reader.locate(each) for each in _findings(spec, folder)]
     if problems:
         unique = dict.fromkeys(problems)
         raise SpecError(source, sorted(unique, key=lambda problem: problem.line or 0))
-    return spec
+    return specs
 
 
 def check_spec(spec: ImageSpec, folder: Path) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from imagekit.errors import Problem, SpecError
 
-Kind = Literal["text", "texts", "joined", "mapping", "flag", "anything"]
+Kind = Literal["text", "texts", "joined", "mapping", "flag", "matrix", "anything"]
 
 PLATFORMS = ("linux/amd64", "linux/arm64")
 COPY_MODES = ("all", "no_copy", "loaded_modules")
@@ -169,6 +169,15 @@ class ImageSpec:
     labels: Mapping[str, str] = field(
         default=FrozenMap(), metadata=_about("mapping", "Labels of the image's configuration.")
     )
+    matrix: Any = field(
+        default=None,
+        metadata=_about(
+            "matrix",
+            "Several images in one file: fields with the values that they take, `include` and "
+            "`exclude`. See [matrix](matrix.md). In Python, write one ImageSpec per image.",
+        ),
+    )
+
     apt_packages: Sequence[str] = field(
         default=(),
         metadata=_about(
@@ -211,7 +220,6 @@ class ImageSpec:
     cudnn: str | None = field(
         default=None, metadata=_later("text", "packages such as torch bring their own CUDA wheels")
     )
-    matrix: Any = field(default=None, metadata=_later("anything", "write one spec per image"))
     pip_extra_args: str | None = field(
         default=None, metadata=_later("text", "use pip_index and pip_extra_index_url")
     )
@@ -300,5 +308,6 @@ _FREEZE: Mapping[Kind, Callable[[object], Any]] = {
     "joined": _joined,
     "mapping": _mapping,
     "flag": _flag,
+    "matrix": _anything,
     "anything": _anything,
 }

@@ -17,6 +17,7 @@ _KINDS: Mapping[Kind, str] = {
     "texts": "list of texts",
     "mapping": "mapping of texts",
     "flag": "true or false",
+    "matrix": "mapping of lists",
 }
 
 

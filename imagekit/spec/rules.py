@@ -88,6 +88,9 @@ def _choices(spec: ImageSpec) -> Iterator[Finding]:
 
 
 def _between_fields(spec: ImageSpec) -> Iterator[Finding]:
+    if spec.matrix is not None:  # the loader has put those of files into specs of their own
+        hint = "make one ImageSpec per image"
+        yield Finding("matrix", "matrix: only a YAML file says several images", hint)
     if spec.source_copy_mode == "all" and spec.source_root is None:
         yield Finding("source_copy_mode", "source_copy_mode: all needs source_root")
     if spec.base_image not in (None, "debian"):

@@ -21,6 +21,10 @@ _TYPES: Mapping[Kind, Mapping[str, Any]] = {
     "texts": {"type": ["array", "null"], "items": _SCALAR},
     "mapping": {"type": ["object", "null"], "additionalProperties": _SCALAR},
     "flag": {"type": ["boolean", "null"]},
+    "matrix": {
+        "type": ["object", "null"],
+        "additionalProperties": {"type": "array", "minItems": 1},
+    },
 }
 
 

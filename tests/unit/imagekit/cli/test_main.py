@@ -97,7 +97,7 @@ def test_one_destination_holds_one_image(
     path = tmp_path / "spec.yaml"
     path.write_text("name: x\n")
     assert main(["build", str(path), str(path), "--to", f"oci:{tmp_path}"]) == 2
-    assert "--to takes one SPEC" in capsys.readouterr().err
+    assert "--to takes one image" in capsys.readouterr().err
 
 
 def test_an_interrupt_is_exit_code_130(tmp_path: Path) -> None:

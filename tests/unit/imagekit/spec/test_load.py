@@ -127,10 +127,10 @@ def test_a_spec_in_python_is_held_to_the_same_rules(tmp_path: Path) -> None:
             tmp_path,
         )
     assert str(caught.value).splitlines() == [
-        "ImageSpec: matrix is not supported yet (write one spec per image)",
         "ImageSpec: a spec as base_image is not supported yet",
         "ImageSpec: '-e .' is an option, not a requirement (options belong in a requirements.txt)",
         "ImageSpec: apt_packages: 'git:arm64' names an architecture (write git: the platform says)",
+        "ImageSpec: matrix: only a YAML file says several images (make one ImageSpec per image)",
         "ImageSpec: copy: there is no 'gone'",
     ]
 

@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 
 import pytest
 import yaml
 
-from imagekit.errors import Problem
+from imagekit.errors import Problem, SpecError
+from imagekit.lock.file import lock_path, own_files
 from imagekit.spec import nodes
+from imagekit.spec.load import check_spec, load_spec, load_specs
 from imagekit.spec.matrix import cells
+from imagekit.spec.model import ImageSpec
 
 
 def read(text: str) -> tuple[dict[str, object], list[Problem]]:
@@ -106,3 +110,63 @@ def test_a_matrix_of_aliases_does_not_blow_up() -> None:
     text = "\n".join(["a0: &a0 [x, x]", *levels, "matrix: {user: [*a11]}"])
     _, problems = read(text)
     assert ["matrix: this value nests too deeply"] == [problem.message for problem in problems][:1]
+
+
+MATRIX = """\
+name: team/train
+packages: [pandas]
+matrix:
+  python_version: ["3.11", "3.13"]
+  packages: [duckdb, [dask, "duckdb<2"]]
+"""
+
+
+def test_an_image_of_a_file_has_an_address(tmp_path: Path) -> None:
+    """`FILE:NAME`, which is read wherever a path is."""
+    path = tmp_path / "spec.yaml"
+    path.write_text(MATRIX)
+
+    specs = load_specs(path)
+
+    names = ["3.11-duckdb", "3.11-dask+duckdb_2", "3.13-duckdb", "3.13-dask+duckdb_2"]
+    assert [tmp_path / f"spec.yaml:{name}" for name in names] == list(specs)
+    address = tmp_path / "spec.yaml:3.13-duckdb"
+    assert load_spec(address) == specs[address] == load_specs(address)[address]
+    wanted = ImageSpec(name="team/train", python_version="3.13", packages=["duckdb", "pandas"])
+    assert wanted == specs[address]
+
+
+def test_an_address_that_names_no_image_is_told_which_there_are(tmp_path: Path) -> None:
+    """And so is a whole file where one image is wanted."""
+    path = tmp_path / "spec.yaml"
+    path.write_text("matrix: {user: [a, b]}\n")
+    for address, message in (("spec.yaml:c", "says no image 'c'"), ("spec.yaml", "says several")):
+        with pytest.raises(SpecError, match=message) as caught:
+            load_spec(tmp_path / address)
+        assert f"{path}:a, {path}:b" in str(caught.value)
+
+
+def test_a_mistake_of_one_image_is_found_in_its_line(tmp_path: Path) -> None:
+    """Once, though it stands in several images."""
+    path = tmp_path / "spec.yaml"
+    path.write_text("user: a\nmatrix:\n  python_version: ['3.11', 'three']\n  workdir: [/a, /b]\n")
+    with pytest.raises(SpecError) as caught:
+        load_specs(path)
+    assert [3] == [problem.line for problem in caught.value.problems]
+
+
+def test_images_of_a_file_have_locks_of_their_own(tmp_path: Path) -> None:
+    """None of them is a source of an image, and no other file's lock is one of theirs."""
+    address = tmp_path / "spec.yaml:3.13-dask+duckdb"
+    assert tmp_path / "pylock.spec--3-13-dask-duckdb.toml" == lock_path(address)
+    assert tmp_path / "pylock.train--a.toml" == lock_path(tmp_path / "train.yaml:a")
+    for name in ("pylock.toml", "pylock.train.toml", "other.toml"):
+        (tmp_path / name).touch()
+    left_out = {path.name for path in own_files(address)}
+    assert {"spec.yaml", "pylock.toml", "pylock.train.toml"} == left_out
+
+
+def test_a_spec_in_python_has_no_matrix(tmp_path: Path) -> None:
+    """There a loop says the same."""
+    with pytest.raises(SpecError, match="one ImageSpec per image"):
+        check_spec(ImageSpec(matrix={"user": ["a"]}), tmp_path)
