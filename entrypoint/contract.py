@@ -5,6 +5,8 @@
     map-execute ... -- vars a,b resolver NAME RESOLVER_ARGUMENTS
     fast-execute [--additional-distribution URI] [--dest-dir DIRECTORY] -- COMMAND...
     call [options] MODULE:FUNCTION name=value...       (or --inputs FILE.json)
+    fetch URI TARGET                                   a copy of a file or folder
+    inputs --inputs URI DIRECTORY                      a task's inputs as files
     wait [--timeout SECONDS] FILE | tcp://HOST:PORT | http://...
     version
     PROGRAM ARGUMENTS...                               anything else is run under the supervisor
@@ -47,9 +49,16 @@ OPTIONS = {
     "execute": _TASK,
     "map-execute": (*_TASK, "max-concurrency"),
     "fast-execute": ("additional-distribution", "dest-dir", "bundle-digest"),
+    "inputs": ("inputs",),
     "wait": ("timeout",),
 }
+_PLAIN = ("call", "fetch", "inputs", "wait")
 SWITCHES = {"execute": ("test",), "map-execute": ("test",)}
+_TARGETS = {
+    "fetch": (2, "URI TARGET"),
+    "inputs": (1, "one DIRECTORY"),
+    "wait": (1, "one FILE, tcp://HOST:PORT or http://..."),
+}
 DEFAULT_GRACE_SECONDS = 25.0
 DEFAULT_TERMINATION_LOG = "/dev/termination-log"
 FLYTE = "pyflyte-"
@@ -110,7 +119,7 @@ def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Command:
     verb = word.removeprefix(FLYTE)
     if verb == "fast-execute":
         return _parse_fast(argv[1:], environ)
-    if verb in ("execute", "map-execute") or word in ("call", "wait"):
+    if verb in ("execute", "map-execute") or word in _PLAIN:
         command = Command(verb, [], flyte=word != verb)
         _read_options(command, argv[1:], environ)
         _check(command)
@@ -195,7 +204,7 @@ def variable(option: str) -> str:
 
 
 def _read_options(command: Command, words: Sequence[str], environ: Mapping[str, str]) -> None:
-    names = OPTIONS[command.verb]
+    names = OPTIONS.get(command.verb, ())
     command.options = {name: _given(environ.get(variable(name), "")) for name in names}
     remaining = list(reversed(words))
     while remaining:
@@ -231,7 +240,7 @@ def _given(value: str) -> str | None:
 
 def _check(command: Command) -> None:
     _check_seconds(command)
-    if command.verb in ("call", "wait"):
+    if command.verb in _PLAIN:
         _check_target(command)
         return
     for name in ("inputs", "output-prefix"):
@@ -246,9 +255,12 @@ def _check_seconds(command: Command) -> None:
 
 
 def _check_target(command: Command) -> None:
-    if command.verb == "wait":
-        if len(command.arguments) != 1:
-            raise UsageError("wait needs one FILE, tcp://HOST:PORT or http://...")
+    if command.verb in _TARGETS:
+        count, text = _TARGETS[command.verb]
+        if len(command.arguments) != count:
+            raise UsageError(f"{command.verb} needs {text}")
+        if command.verb == "inputs" and command.options["inputs"] is None:
+            raise UsageError("inputs needs --inputs")
         return
     if not command.arguments:
         raise UsageError("call needs MODULE:FUNCTION")

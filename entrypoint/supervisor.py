@@ -46,6 +46,10 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         from .wait import wait
 
         return wait(command)
+    if command.verb in ("fetch", "inputs"):
+        from .deliver import deliver
+
+        return deliver(command)
     return supervise(command, environ)
 
 

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from .engines.ollama import Ollama as Ollama
     from .engines.openai import OpenAI as OpenAI
     from .engines.vllm import VLLM as VLLM
+    from .errors import FilesError as FilesError
     from .errors import OptionError as OptionError
     from .errors import PodError as PodError
     from .errors import ServerDiedError as ServerDiedError
     from .errors import ServerRefusedError as ServerRefusedError
     from .errors import ServerSlowError as ServerSlowError
     from .errors import SidecarError as SidecarError
+    from .files import ModelFiles as ModelFiles
     from .kube import attach_to_model as attach_to_model
     from .kube import attach_to_template as attach_to_template
     from .sidecar import SecretKey as SecretKey
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 # Public name -> module of this package.
 _NAMES = {
     "Connection": "client",
+    "FilesError": "errors",
+    "ModelFiles": "files",
     "NIM": "engines.nim",
     "Ollama": "engines.ollama",
     "OpenAI": "engines.openai",

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 _LARGEST_BYTES = 4 * 1024**2
@@ -41,6 +41,10 @@ class Answer:
         return " ".join(self.body[:300].decode(errors="replace").split())
 
 
+class Body(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """Where a server listens, and the key that it asks for."""
@@ -55,6 +59,11 @@ class Server:
             body = b"".join(_chunks(response))
             self._left(until)
             return Answer(response.status, body)
+
+    def upload(self, path: str, body: Body, size: int, *, until: float) -> Answer:
+        """POST of `size` bytes, which are read as they are sent. Raises as `ask` does."""
+        with self._opened("POST", path, body, until, size=size) as response:
+            return Answer(response.status, b"".join(_chunks(response)))
 
     def stream(
         self, path: str, data: Any, *, until: float, silence_seconds: float
@@ -73,17 +82,30 @@ class Server:
 
     @contextmanager
     def _opened(
-        self, method: str, path: str, data: Any, until: float, silence_seconds: float = math.inf
+        self,
+        method: str,
+        path: str,
+        data: Any,
+        until: float,
+        silence_seconds: float = math.inf,
+        size: int | None = None,
     ) -> Iterator[http.client.HTTPResponse]:
+        """`data` is JSON, or with a `size` a file of so many bytes."""
         place = urlsplit(self.url)
         left = self._left(until)
         connection = http.client.HTTPConnection(
-            place.hostname or "", place.port, timeout=min(left, silence_seconds)
+            place.hostname or "",
+            place.port,
+            timeout=min(left, silence_seconds),
+            blocksize=_CHUNK_BYTES,
         )
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
-        if data is not None:
+        body = data
+        if size is not None:
+            headers |= {"Content-Type": "application/octet-stream", "Content-Length": str(size)}
+        elif data is not None:
             headers["Content-Type"] = "application/json"
-        body = None if data is None else json.dumps(data).encode()
+            body = json.dumps(data).encode()
         with closing(connection):
             connection.connect()
             with _cut_off(connection.sock, left):

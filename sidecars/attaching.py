@@ -10,6 +10,7 @@ from .check import problems_of
 from .errors import PodError
 from .pod import (
     Pod,
+    add_mounts,
     add_named,
     listed,
     mapped,
@@ -18,8 +19,9 @@ from .pod import (
     spec_of,
 )
 from .quantity import parse_quantity
-from .render import RUNTIME, Parts, render
+from .render import Parts, render
 from .sidecar import Sidecar
+from .steps import is_holding
 
 DRAIN_SECONDS = 30
 """What a server may take to stop, after the task has stopped."""
@@ -60,27 +62,29 @@ def attach(
 
 
 def _add(spec: dict[str, Any], task: dict[str, Any], parts: Parts) -> None:
-    """Servers stand after the pod's own init containers and before all steps: they load at once.
+    """Servers stand after the pod's own init containers and before all gates: they load at once.
 
     The task's new variables come first, so that its own may name them as $(VAR).
     """
-    steps = [
-        container.get("name")
-        for container in listed(spec, "initContainers")
-        if container.get("command") == list(RUNTIME)
-    ]
-    add_named(spec, "initContainers", [parts.server], "the pod", before=steps)
+    holding = [each.get("name") for each in listed(spec, "initContainers") if is_holding(each)]
+    is_native = parts.server.get("restartPolicy") == "Always"
+    servers = [*parts.before, *([parts.server] if is_native else [])]
+    add_named(spec, "initContainers", servers, "the pod", before=holding)
     add_named(spec, "initContainers", parts.steps, "the pod")
+    if not is_native:
+        add_named(spec, "containers", [parts.server], "the pod")
     add_named(spec, "volumes", parts.volumes, "the pod")
     add_named(spec, "imagePullSecrets", parts.pull_secrets, "the pod")
+    place = f"container {task.get('name')!r}"
     own = [variable.get("name") for variable in listed(task, "env")]
-    add_named(task, "env", parts.environment, f"container {task.get('name')!r}", before=own)
+    add_named(task, "env", parts.environment, place, before=own)
+    add_mounts(task, parts.mounts, place)
 
 
 def _end_with_the_task(spec: dict[str, Any], sidecar: Sidecar, parts: Parts) -> None:
     """A task's pod ends when the task ends, and a gate that gives up ends it too."""
     policy = spec.setdefault("restartPolicy", "Never")
-    if policy != "Never" and parts.steps:
+    if policy != "Never" and (parts.steps or not sidecar.native):
         raise PodError(
             [f"restartPolicy {policy!r} would start a failed gate again for ever"],
             hint="a task's pod has restartPolicy: Never; a Job counts its retries itself",
@@ -112,6 +116,7 @@ def _refuse_more_gpus(spec: dict[str, Any], sidecar: Sidecar) -> None:
     asked = {
         f"{container.get('name')} ({resource})": int(parse_quantity(amount))
         for container in listed(spec, "containers")
+        if container.get("name") != sidecar.name
         for resource, amount in mapped(mapped(container, "resources"), "limits").items()
         if resource.startswith(f"{vendor}/")
     }

@@ -3,6 +3,7 @@
 
 SidecarError
 ├── OptionError        the sidecar itself is described wrongly; lists all its problems
+├── FilesError         model files can't be had, or are not the ones that are meant
 ├── PodError           the pod can't take it, or would not run; lists all its problems
 └── ServerError        in the task: the model does not answer
     ├── ServerDiedError     something listened before, and nothing does now
@@ -31,6 +32,10 @@ class _ProblemsError(SidecarError):
 
 
 class OptionError(_ProblemsError):
+    pass
+
+
+class FilesError(SidecarError):
     pass
 
 

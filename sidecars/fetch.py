@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from .asking import FAILURES, Server
+from .blobs import upload
 from .client import Connection
 from .dialects import tagged
 from .errors import ServerRefusedError, ServerSlowError
+from .references import FILE, FOLDER, has_encoded, resolved
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 5.0
 _SILENCE_SECONDS = 120.0
@@ -22,8 +25,12 @@ def fetch(
     create: Mapping[str, Any] | None,
     timeout: float,
     say: Callable[[str], None],
+    inputs_folder: str = FOLDER,
 ) -> None:
     """Return when the server has the model. What it has already is not asked for again.
+
+    `create` has the fields of /api/create, but `files` and `adapters` as lists of paths, which are
+    uploaded, and references to the task's inputs.
 
     A pull that is cut off goes on where it was. Raises ServerRefusedError for what a retry would
     not change, ServerSlowError at the end of the time.
@@ -31,13 +38,19 @@ def fetch(
     server = Server(connection.url, connection.key)
     until = server.clock() + timeout
     pause = _FIRST_PAUSE_SECONDS
-    source = str(create["from"]) if create else connection.model
+    create = _with_inputs(create, inputs_folder) if create else None
+    source = create.get("from") if create else connection.model
     while True:
         try:
-            if not _has(server, source, until):
+            if source is not None and not _has(server, source, until):
                 _stream(server, "/api/pull", {"model": source}, until, _Progress(say))
             if create:
-                data = {**create, "model": connection.model}
+                blobs: dict[str, Any] = {
+                    name: upload(server, create[name], until, say)
+                    for name in ("files", "adapters")
+                    if name in create
+                }
+                data = {**create, **blobs, "model": connection.model}
                 _stream(server, "/api/create", data, until, _Progress(say))
             if _has(server, connection.model, until):
                 return
@@ -45,10 +58,19 @@ def fetch(
         except FAILURES as error:
             problem = str(error) or type(error).__name__
         if until - server.clock() <= pause:
-            raise ServerSlowError(f"fetching {source} took more than {timeout:g} s: {problem}")
+            wanted = source or connection.model
+            raise ServerSlowError(f"fetching {wanted} took more than {timeout:g} s: {problem}")
         say(f"trying again: {problem}")
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+
+def _with_inputs(create: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    inputs: dict[str, Any] = {}
+    if has_encoded(create):
+        with open(f"{folder}/{FILE}", encoding="utf-8") as file:
+            inputs = json.load(file)
+    return dict(resolved(dict(create), inputs))
 
 
 def _has(server: Server, model: str, until: float) -> bool:

@@ -111,3 +111,14 @@ def add_named(
     place = min(places, default=len(present))
     if new:
         owner[key] = [*present[:place], *new, *present[place:]]
+
+
+def add_mounts(container: dict[str, Any], added: Iterable[Mapping[str, Any]], where: str) -> None:
+    """As add_named, for mounts, whose paths are unique."""
+    present = listed(container, "volumeMounts")
+    taken = {mount.get("mountPath"): mount for mount in present}
+    new = [dict(mount) for mount in added if taken.get(mount["mountPath"]) != mount]
+    if clashes := [mount["mountPath"] for mount in new if mount["mountPath"] in taken]:
+        raise PodError([f"{where}: something else is mounted at {path}" for path in clashes])
+    if new:
+        container["volumeMounts"] = [*present, *new]

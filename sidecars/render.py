@@ -9,23 +9,32 @@ preStop: the kubelet runs a sidecar's when the pod is deleted, while the task st
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import PodError
+from .engines.variables import literal
+from .errors import OptionError, PodError
 from .pod import plain
 from .quantity import format_bytes, parse_quantity
+from .references import FOLDER as INPUTS
 from .sidecar import Server, Sidecar
+from .steps import INJECTED, INJECTED_MOUNT, steps_of
 
-RUNTIME = ("/opt/venv/bin/python", "-I", "-m", "sidecars")
-"""How a step calls this package in an image of ours."""
-STEPS = ("fetch", "gate")
 _PROBE_SECONDS = 10
 _SCRATCH_BYTES = 2 * 1024**3  # logs, compiled kernels, temporary files
-_PARTIAL = (6, 5)  # downloads hold a part of the weights twice
-_STEP_RESOURCES = {"cpu": "500m", "memory": "128Mi", "ephemeral-storage": "64Mi"}
-_USER_KEYS = ("runAsUser", "runAsGroup", "runAsNonRoot")
+_PARTIAL, _PACKED = (6, 5), (2, 1)  # downloads hold a part of the weights twice, or all of them
+_STOP_FOLDER = "/run/sidecars"
+_UNTIL_STOPPED = """\
+"$@" &
+server=$!
+trap 'kill -TERM $server' TERM INT
+while kill -0 $server 2>/dev/null; do
+  if [ -e "$SIDECAR_STOP" ]; then kill -TERM $server; wait $server; exit 0; fi
+  sleep 1 & wait $!
+done
+wait $server
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +42,15 @@ class Parts:
     """Everything that a pod gets."""
 
     server: dict[str, Any]
+    before: tuple[dict[str, Any], ...]
+    """The steps that the server waits for."""
     steps: tuple[dict[str, Any], ...]
+    """Those behind it, which hold the task back."""
     volumes: tuple[dict[str, Any], ...]
     environment: tuple[dict[str, Any], ...]
     """Of the task: by it `connect` finds the server."""
+    mounts: tuple[dict[str, Any], ...]
+    """Of the task."""
     pull_secrets: tuple[dict[str, Any], ...]
     group: int | None
     """The group that has to own the store, where it outlives the pod."""
@@ -45,40 +59,90 @@ class Parts:
 def render(sidecar: Sidecar, primary: Mapping[str, Any]) -> Parts:
     """The parts of a sidecar; the steps run as the primary container does, from its image."""
     served = sidecar.engine.serve(sidecar)
+    if sidecar.fetched and served.store_path is None:
+        raise OptionError(["files need store_path: where the server looks for them"])
     environment = (
         {"name": sidecar.variable("URL"), "value": f"http://127.0.0.1:{sidecar.server_port}"},
-        {"name": sidecar.variable("MODEL"), "value": sidecar.client_name.replace("$", "$$")},
+        {"name": sidecar.variable("MODEL"), "value": literal(sidecar.client_name)},
         {"name": sidecar.variable("KIND"), "value": sidecar.engine.kind},
         *([sidecar.api_key.variable(sidecar.variable("API_KEY"))] if sidecar.api_key else []),
     )
+    volumes = _volumes(sidecar, served)
+    mounts = {mount["mountPath"]: mount for _, mount in volumes}
+    steps = steps_of(sidecar, served, environment, primary, mounts)
+    own, shared = _of_the_task(sidecar)
     return Parts(
-        server=plain(_server(sidecar, served)),
-        steps=tuple(map(plain, _steps(sidecar, served, environment, primary))),
-        volumes=tuple(plain(volume) for volume, _ in _volumes(sidecar, served)),
-        environment=environment,
+        server=plain(_server(sidecar, served, list(mounts.values()))),
+        before=tuple(map(plain, steps.before)),
+        steps=tuple(map(plain, steps.behind)),
+        volumes=tuple(plain([*(volume for volume, _ in volumes), *shared])),
+        environment=(*environment, *own),
+        mounts=tuple(_task_mounts(sidecar)),
         pull_secrets=tuple({"name": name} for name in sidecar.pull_secrets),
         group=served.group if sidecar.store else None,
     )
 
 
-def _server(sidecar: Sidecar, served: Server) -> dict[str, Any]:
-    mounts = [mount for _, mount in _volumes(sidecar, served)]
+def _of_the_task(sidecar: Sidecar) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Its variables and volumes beyond those of every sidecar."""
+    variables: list[dict[str, Any]] = []
+    volumes: list[dict[str, Any]] = []
+    if sidecar.gate == "inject":
+        variables.append({"name": "SIDECARS_RUNTIME", "value": INJECTED})
+        volumes.append({"name": INJECTED_MOUNT["name"], "emptyDir": {}})
+    if not sidecar.native:
+        deadline = str(sidecar.budget_seconds)
+        variables.append({"name": sidecar.variable("DEADLINE"), "value": deadline})
+        variables.append({"name": sidecar.variable("STOP"), "value": _stop_file(sidecar)})
+    return variables, volumes
+
+
+def _task_mounts(sidecar: Sidecar) -> Iterator[dict[str, Any]]:
+    if sidecar.gate == "inject":
+        yield {**INJECTED_MOUNT, "readOnly": True}
+    if not sidecar.native:
+        yield {"name": f"{sidecar.name}-stop", "mountPath": f"{_STOP_FOLDER}/{sidecar.name}"}
+
+
+def _stop_file(sidecar: Sidecar) -> str:
+    return f"{_STOP_FOLDER}/{sidecar.name}/stop"
+
+
+def _server(sidecar: Sidecar, served: Server, mounts: list[dict[str, Any]]) -> dict[str, Any]:
     resources = _resources(sidecar, served)
     container: dict[str, Any] = {"name": sidecar.name, "image": sidecar.pinned_image}
     if served.command:
         container["command"] = list(served.command)
     if served.args:
         container["args"] = list(served.args)
+    if sidecar.native:
+        container["restartPolicy"] = "Always"
+    else:
+        container |= _in_a_shell(sidecar, served)
     return {
         **container,
-        "restartPolicy": "Always",
-        "ports": [{"containerPort": sidecar.server_port}],
+        "ports": [{"containerPort": port} for port in _ports(sidecar, served)],
         "env": _server_environment(sidecar, served),
         "resources": {"requests": resources, "limits": dict(resources)},
         "securityContext": _security(sidecar, served),
         **({"volumeMounts": mounts} if mounts else {}),
         **_probes(sidecar, served),
     }
+
+
+def _ports(sidecar: Sidecar, served: Server) -> list[int]:
+    return [sidecar.server_port, *([served.health_port] if served.health_port else [])]
+
+
+def _in_a_shell(sidecar: Sidecar, served: Server) -> dict[str, Any]:
+    """An ordinary container has nobody to stop it, and has to end well when it is stopped."""
+    words = [*served.command, *served.args] if served.command else list(served.stops_by)
+    if not words:
+        raise OptionError(
+            [f"native=False: what the image of {sidecar.engine.kind} starts is not known"],
+            hint="the engine has to have a command of its own",
+        )
+    return {"command": ["/bin/sh", "-c", literal(_UNTIL_STOPPED), "sidecar"], "args": words}
 
 
 def _server_environment(sidecar: Sidecar, served: Server) -> list[dict[str, Any]]:
@@ -90,6 +154,7 @@ def _server_environment(sidecar: Sidecar, served: Server) -> list[dict[str, Any]
         *(secret.variable(name) for name, secret in sidecar.secrets.items()),
         *served.environment,
         *({"name": name, "value": value} for name, value in sidecar.env.items()),
+        *([] if sidecar.native else [{"name": "SIDECAR_STOP", "value": _stop_file(sidecar)}]),
     ]
 
 
@@ -101,7 +166,7 @@ def _resources(sidecar: Sidecar, served: Server) -> dict[str, str]:
     resources = {"cpu": sidecar.cpu, "memory": format_bytes(memory)}
     if sidecar.gpu:
         resources[sidecar.gpu_resource] = str(sidecar.gpu)
-    if sidecar.weights is not None or served.store_path is None or sidecar.store:
+    if sidecar.weights_size is not None or served.store_path is None or sidecar.store:
         space = _SCRATCH_BYTES + _store_bytes(sidecar, served)
         resources["ephemeral-storage"] = format_bytes(space)
     return resources
@@ -113,10 +178,11 @@ def _shm(sidecar: Sidecar, served: Server) -> str | None:
 
 def _store_bytes(sidecar: Sidecar, served: Server) -> int:
     """What weights take of the node's own disk: nothing where they have a volume of their own."""
-    if served.store_path is None or sidecar.store or sidecar.weights is None:
+    if served.store_path is None or sidecar.store or sidecar.weights_size is None:
         return 0
-    more, than = _PARTIAL
-    return math.ceil(parse_quantity(sidecar.weights) * more / than)
+    packed = any(files.source.startswith("oci://") for files in sidecar.fetched.values())
+    more, than = _PACKED if packed else _PARTIAL
+    return math.ceil(parse_quantity(sidecar.weights_size) * more / than)
 
 
 def _volumes(sidecar: Sidecar, served: Server) -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -131,6 +197,13 @@ def _volumes(sidecar: Sidecar, served: Server) -> list[tuple[dict[str, Any], dic
         found.append(_volume(f"{sidecar.name}-store", sidecar.store or own, served.store_path))
     for number, (path, given) in enumerate(sidecar.volumes.items()):
         volume, mount = _volume(f"{sidecar.name}-{number}", given, path)
+        found.append((volume, {**mount, "readOnly": True}))
+    if sidecar.inputs:
+        volume, mount = _volume(f"{sidecar.name}-inputs", {"emptyDir": {}}, INPUTS)
+        found.append((volume, {**mount, "readOnly": True}))
+    if not sidecar.native:
+        place = f"{_STOP_FOLDER}/{sidecar.name}"
+        volume, mount = _volume(f"{sidecar.name}-stop", {"emptyDir": {}}, place)
         found.append((volume, {**mount, "readOnly": True}))
     return found
 
@@ -162,7 +235,7 @@ def _security(sidecar: Sidecar, served: Server) -> dict[str, Any]:
 
 def _probes(sidecar: Sidecar, served: Server) -> dict[str, Any]:
     """Liveness begins when the time to start is over, so that loading is never cut short."""
-    port = sidecar.server_port
+    port = served.health_port or sidecar.server_port
     ready = {"httpGet": {"path": served.health_path, "port": port}}
     live = {"httpGet": {"path": served.live_path, "port": port}}
     timing = {"periodSeconds": _PROBE_SECONDS, "timeoutSeconds": 5}
@@ -170,65 +243,10 @@ def _probes(sidecar: Sidecar, served: Server) -> dict[str, Any]:
         "readinessProbe": {**ready, **timing, "failureThreshold": 3},
         "livenessProbe": {**live, **timing, "failureThreshold": 6},
     }
-    if sidecar.gate == "runtime":
+    if sidecar.gate != "probe":
         probes["livenessProbe"]["initialDelaySeconds"] = sidecar.budget_seconds
         return probes
     command = served.startup_command
     started = {"exec": {"command": list(command)}} if command else ready
     failures = math.ceil(sidecar.budget_seconds / _PROBE_SECONDS)
     return {"startupProbe": {**started, **timing, "failureThreshold": failures}, **probes}
-
-
-def _steps(
-    sidecar: Sidecar,
-    served: Server,
-    environment: tuple[dict[str, Any], ...],
-    primary: Mapping[str, Any],
-) -> tuple[dict[str, Any], ...]:
-    if sidecar.gate == "probe":
-        return ()
-    image = sidecar.gate_image or primary.get("image")
-    if not image:
-        raise PodError(
-            [f"container {primary.get('name')!r} has no image for the gate to run from"],
-            hint="gate_image names one that holds our runtime, gate='probe' does without",
-        )
-    common = _step(sidecar, image, primary)
-    fetch, gate = (f"{sidecar.name}-{step}" for step in STEPS)
-    steps = []
-    if served.fetches:
-        own = [*environment, *served.fetch_environment]
-        steps.append({**common, "name": fetch, "args": _words("pull", sidecar), "env": own})
-    steps.append(
-        {**common, "name": gate, "args": _words("wait", sidecar), "env": list(environment)}
-    )
-    return tuple(steps)
-
-
-def _words(verb: str, sidecar: Sidecar) -> list[str]:
-    return [verb, "--name", sidecar.name, "--deadline", str(sidecar.budget_seconds)]
-
-
-def _step(sidecar: Sidecar, image: str, primary: Mapping[str, Any]) -> dict[str, Any]:
-    """What each step has in common; its last words become the pod's message if it fails."""
-    given = primary.get("securityContext") or {}
-    user = {key: given[key] for key in _USER_KEYS if key in given and not sidecar.gate_image}
-    step: dict[str, Any] = {
-        "name": "",
-        "image": image,
-        "command": list(RUNTIME),
-        "args": [],
-        "env": [],
-        "resources": {"requests": dict(_STEP_RESOURCES), "limits": dict(_STEP_RESOURCES)},
-        "securityContext": {
-            **user,
-            "allowPrivilegeEscalation": False,
-            "capabilities": {"drop": ["ALL"]},
-            "readOnlyRootFilesystem": True,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-    }
-    if "imagePullPolicy" in primary and not sidecar.gate_image:
-        step["imagePullPolicy"] = primary["imagePullPolicy"]
-    return step

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,8 @@ from fractions import Fraction
 from typing import Any, Literal, Protocol
 
 from .errors import OptionError
-from .quantity import parse_quantity
+from .files import FOLDER, ModelFiles, file_problems
+from .quantity import format_bytes, parse_quantity
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -50,6 +52,8 @@ class Server:
     """Where downloaded weights land; None if nothing is downloaded."""
     health_path: str = "/health"
     live_path: str = "/health"
+    health_port: int | None = None
+    """Where these are asked for, if not on the server's port."""
     startup_command: tuple[str, ...] = ()
     """Run in the server for the startup probe, where no path says that the model is there."""
     shm: str | None = None
@@ -58,6 +62,10 @@ class Server:
     fetches: bool = False
     """A step of our own runtime has to fetch the model once the server runs."""
     fetch_environment: tuple[dict[str, Any], ...] = ()
+    configuration: Mapping[str, Any] | None = None
+    """A file that the step before the server writes: `path`, and `values` as references.encoded."""
+    stops_by: tuple[str, ...] = ()
+    """What the image starts, for a cluster where a shell has to start and stop it."""
 
 
 class Engine(Protocol):
@@ -103,6 +111,16 @@ class Sidecar:
     """A volume source for downloaded weights, such as a claim; by default they go with the pod."""
     volumes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """More volumes of the server, read-only, by mount path."""
+    files: ModelFiles | None = None
+    """The model's files, which a step of our own brings before the server starts."""
+    adapters: Mapping[str, ModelFiles] = field(default_factory=dict)
+    """Adapters by name, brought in the same way."""
+    fetch_secrets: Mapping[str, SecretKey] = field(default_factory=dict)
+    """Variables of that step: HF_TOKEN, AWS_ACCESS_KEY_ID, DOCKER_AUTH_CONFIG, ..."""
+    fetch_env: Mapping[str, str] = field(default_factory=dict)
+    """The same, where it is no secret: HF_ENDPOINT, AWS_ENDPOINT_URL, ..."""
+    inputs: str | None = None
+    """The URI of the task's inputs (inputs.pb or a JSON file); on Flyte `{{.input}}`."""
     env: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, SecretKey] = field(default_factory=dict)
     """More variables of the server, from secrets."""
@@ -110,10 +128,17 @@ class Sidecar:
     """The key that the server asks its clients for; the task gets it too."""
     pull_secrets: tuple[str, ...] = ()
     user: int | None = None
-    gate: Literal["runtime", "probe"] = "runtime"
-    """Who holds the task back: a step of our runtime, or a startup probe of the same length."""
+    gate: Literal["runtime", "inject", "probe"] = "runtime"
+    """Who holds the task back: a step of our runtime, or a startup probe of the same length.
+
+    With `inject` that step runs in the task's image, by its own Python, which gets our runtime as
+    a file from `gate_image`.
+    """
     gate_image: str | None = None
     """An image that holds our runtime, where the task's own does not."""
+    native: bool = True
+    """False for clusters before native sidecars: an ordinary container, which the task's
+    entrypoint waits for and stops."""
 
     def __post_init__(self) -> None:
         if problems := list(_problems(self)):
@@ -132,13 +157,41 @@ class Sidecar:
         return self.served_name or self.model
 
     @property
+    def weights_size(self) -> str | None:
+        """A quantity: what is said, or what the locks of the files add up to."""
+        if self.weights is not None:
+            return self.weights
+        sizes = [each.size_bytes for each in self.fetched.values()]
+        if not sizes or self.files is None or None in sizes:
+            return None
+        return format_bytes(sum(filter(None, sizes)))
+
+    @property
+    def fetched(self) -> dict[str, ModelFiles]:
+        """Everything that a step brings, by its folder in the store."""
+        found = {} if self.files is None else {self.folder(self.files): self.files}
+        return found | {
+            f"{self.adapters_folder}/{name}": files for name, files in sorted(self.adapters.items())
+        }
+
+    @property
+    def adapters_folder(self) -> str:
+        """One folder of all adapters, which no other set of adapters shares."""
+        meant = "".join(f"{name} {self.adapters[name].folder} " for name in sorted(self.adapters))
+        return f"{FOLDER}/adapters-{hashlib.sha256(meant.encode()).hexdigest()[:12]}"
+
+    @staticmethod
+    def folder(files: ModelFiles) -> str:
+        return f"{FOLDER}/{files.folder}"
+
+    @property
     def budget_seconds(self) -> int:
         """How long the model may take to answer for the first time."""
         if self.startup_timeout is not None:
             return self.startup_timeout
-        if self.weights is None:
+        if self.weights_size is None:
             return UNKNOWN_WEIGHTS_SECONDS
-        reading = parse_quantity(self.weights) / parse_quantity(self.speed)
+        reading = parse_quantity(self.weights_size) / parse_quantity(self.speed)
         return STARTUP_SECONDS + math.ceil(reading)
 
     def variable(self, suffix: str) -> str:
@@ -169,10 +222,47 @@ def _problems(sidecar: Sidecar) -> Iterator[str]:
             yield f"image {image!r} is not pinned: name a version or a digest"
     if not 0 < sidecar.server_port < 65536:
         yield f"port {sidecar.server_port} is not within 1 and 65535"
-    if sidecar.gate == "probe" and sidecar.gate_image:
-        yield "gate_image has no use with gate='probe'"
+    yield from _step_problems(sidecar)
+    yield from _file_problems(sidecar)
     yield from _number_problems(sidecar)
     yield from _environment_problems(sidecar)
+
+
+def _step_problems(sidecar: Sidecar) -> Iterator[str]:
+    needs_step = bool(sidecar.fetched or sidecar.inputs)
+    if sidecar.gate == "probe" and sidecar.gate_image and not needs_step:
+        yield "gate_image has no use with gate='probe'"
+    if sidecar.gate == "probe" and needs_step and not sidecar.gate_image:
+        yield "files and inputs need a step of our runtime: with gate='probe', from gate_image"
+    if sidecar.gate == "inject" and not sidecar.gate_image:
+        yield "gate='inject' needs gate_image, an image of ours that the runtime comes from"
+    if not sidecar.native and sidecar.gate != "runtime":
+        yield f"gate={sidecar.gate!r} has no use without native sidecars: the entrypoint waits"
+
+
+def _file_problems(sidecar: Sidecar) -> Iterator[str]:
+    for files in sidecar.fetched.values():
+        yield from file_problems(files)
+    for name in sidecar.adapters:
+        if not LABEL.fullmatch(name):
+            yield f"adapters: {name!r} is no DNS label"
+    yield from _fetch_environment_problems(sidecar)
+    if sidecar.fetched and "image" in (sidecar.store or {}):
+        yield "store is an image, which is read-only: nothing can be fetched into it"
+    folder = (sidecar.store or {}).get("emptyDir") or {}
+    if sidecar.weights_size and "sizeLimit" in folder:
+        needed, room = parse_quantity(sidecar.weights_size), folder["sizeLimit"]
+        if needed > parse_quantity(room):
+            yield f"store has room for {room}, and the weights are {format_bytes(needed)}"
+
+
+def _fetch_environment_problems(sidecar: Sidecar) -> Iterator[str]:
+    for name in sorted({*sidecar.fetch_secrets, *sidecar.fetch_env}):
+        if not ENVIRONMENT_NAME.fullmatch(name):
+            yield f"{name!r} is no name of an environment variable"
+    for name in sorted(sidecar.fetch_env):
+        if _SECRET_NAMES.fullmatch(name) or name == "DOCKER_AUTH_CONFIG":
+            yield f"{name} belongs in fetch_secrets, not in fetch_env"
 
 
 def _number_problems(sidecar: Sidecar) -> Iterator[str]:

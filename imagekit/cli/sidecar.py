@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import tempfile
+import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from inspect import signature
 from typing import Any, TypeVar
 
@@ -16,8 +21,10 @@ from sidecars.attaching import attach
 from sidecars.check import problems_of
 from sidecars.engines import ENGINES, engine_class
 from sidecars.errors import SidecarError
+from sidecars.files import ModelFiles
 from sidecars.render import render
 from sidecars.sidecar import Engine, SecretKey, Sidecar
+from sidecars.weights.lock import lock_files
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -39,14 +46,26 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
         "--store",
         {"help": "Keeps the weights: claim:NAME, image:REFERENCE or path:DIR of the node."},
     ),
+    ("--volume", {"multiple": True, "help": "PATH=VOLUME, read-only; a volume is as of --store."}),
+    ("--files", {"help": "Where a step brings the model from: hf://, oci://, s3://, https://..."}),
+    ("--lock", {"type": click.File(), "help": "Of --files, as `imagekit sidecar lock` wrote it."}),
+    ("--include", {"multiple": True, "help": "Of --files only these, such as '*.safetensors'."}),
+    ("--adapter", {"multiple": True, "help": "NAME=SOURCE, brought as --files is."}),
+    ("--fetch-env", {"multiple": True, "help": "NAME=VALUE, in the step that brings files."}),
+    ("--fetch-secret", {"multiple": True, "help": "VARIABLE=SECRET/KEY, in that step."}),
+    ("--inputs", {"help": "URI of the task's inputs; on Flyte '{{.input}}'."}),
     ("--env", {"multiple": True, "help": "NAME=VALUE, in the server."}),
     ("--secret", {"multiple": True, "help": "VARIABLE=SECRET/KEY, in the server."}),
     ("--api-key", {"help": "SECRET/KEY that the server asks its clients for."}),
     ("--hf-token", {"help": "SECRET/KEY of a token for the hub."}),
     ("--ngc-api-key", {"help": "SECRET/KEY for NVIDIA's registry."}),
     ("--pull-secret", {"multiple": True, "help": "A secret to pull images with."}),
-    ("--gate", {"type": click.Choice(["runtime", "probe"]), "help": "What holds the task back."}),
+    (
+        "--gate",
+        {"type": click.Choice(["runtime", "inject", "probe"]), "help": "What holds the task back."},
+    ),
     ("--gate-image", {"help": "Has our runtime, where the task's image has not."}),
+    ("--native/--ordinary", {"default": None, "help": "Ordinary: for clusters before 1.29."}),
     ("--set", {"multiple": True, "help": "KEY=VALUE, a setting of the engine; for vLLM any flag."}),
 )
 _ENGINES_SECRETS = ("hf_token", "ngc_api_key")
@@ -87,12 +106,33 @@ def render_command(**options: Any) -> None:
     task = {"name": "primary", "image": options["gate_image"] or "TASK_IMAGE"}
     parts = _told(lambda: render(_sidecar(options), task))
     lists = {
-        "initContainers": [parts.server, *parts.steps],
+        "initContainers": [
+            *parts.before,
+            *([parts.server] if parts.server.get("restartPolicy") else []),
+            *parts.steps,
+        ],
+        "containers": [] if parts.server.get("restartPolicy") else [parts.server],
         "volumes": parts.volumes,
         "imagePullSecrets": parts.pull_secrets,
         "env": parts.environment,
+        "volumeMounts": parts.mounts,
     }
     _print({key: list(members) for key, members in lists.items() if members})
+
+
+@command.command("lock", epilog="Example: imagekit sidecar lock hf://org/model > model.lock")
+@click.argument("source")
+@click.option("--include", multiple=True, help="Only these files, such as '*.safetensors'.")
+@click.option("--timeout", type=float, default=3600, show_default=True, help="In seconds.")
+def lock_command(source: str, include: tuple[str, ...], timeout: float) -> None:
+    """Print a lock of the model files at SOURCE: the exact version, with sizes and sha256.
+
+    Tokens and addresses are the environment's: HF_TOKEN, HF_ENDPOINT, DOCKER_AUTH_CONFIG, AWS_...
+    """
+    with tempfile.TemporaryDirectory(prefix="imagekit-") as scratch:
+        until = time.monotonic() + timeout
+        say = partial(click.echo, err=True)
+        print_json(_told(lambda: lock_files(source, include, scratch, os.environ, until, say)))
 
 
 @command.command("check", epilog="Example: imagekit sidecar check pod.yaml")
@@ -138,13 +178,33 @@ def _sidecar(options: dict[str, Any]) -> Sidecar:
             given[name] = _secret(given[name])
     if "store" in given:
         given["store"] = _volume(given["store"])
+    given["volumes"] = {path: _volume(text) for path, text in _pairs(given.pop("volume", ()))}
+    given["adapters"] = {
+        name: ModelFiles(source=source) for name, source in _pairs(given.pop("adapter", ()))
+    }
+    given |= _files(given)
     given["env"] = dict(_pairs(given.get("env", ())))
+    given["fetch_env"] = dict(_pairs(given.get("fetch_env", ())))
+    given["fetch_secrets"] = {
+        name: _secret(text) for name, text in _pairs(given.pop("fetch_secret", ()))
+    }
     given["secrets"] = {name: _secret(text) for name, text in _pairs(given.pop("secret", ()))}
     given["pull_secrets"] = given.pop("pull_secret", ())
     kind = given.pop("engine")
     settings = {name.replace("-", "_"): text for name, text in _pairs(given.pop("set", ()))}
     settings |= {name: given.pop(name) for name in _ENGINES_SECRETS if name in given}
     return Sidecar(engine=_engine(kind, settings), **given)
+
+
+def _files(given: dict[str, Any]) -> dict[str, Any]:
+    """The model's files, of the three options that describe them."""
+    source, lock, include = (given.pop(name, None) for name in ("files", "lock", "include"))
+    if source is None:
+        if lock or include:
+            raise click.UsageError("--lock and --include belong to --files")
+        return {}
+    pins = None if lock is None else json.load(lock)
+    return {"files": ModelFiles(source=source, include=include or (), lock=pins)}
 
 
 def _engine(kind: str, settings: dict[str, Any]) -> Engine:
@@ -182,5 +242,5 @@ def _secret(text: str) -> SecretKey:
 def _volume(text: str) -> dict[str, Any]:
     kind, _, name = text.partition(":")
     if kind not in _VOLUMES or not name:
-        raise click.UsageError(f"--store {text!r} is none of claim:NAME, image:REF, path:DIR")
+        raise click.UsageError(f"volume {text!r} is none of claim:NAME, image:REF, path:DIR")
     return _VOLUMES[kind](name)

@@ -9,20 +9,24 @@ from typing import Any
 from ..errors import OptionError
 
 _QUOTES = '"""'
-_PLACES = ("/", ".", "~")
+_PLACES = ("/", ".", "~", "{{")
 _FILES = (".gguf", ".safetensors")
 _ROLES = ("system", "user", "assistant")
 
 
-def translate(text: str) -> dict[str, Any]:
-    """The fields of `POST /api/create`. Raises OptionError with every problem and its line."""
+def translate(text: str, *, has_files: bool = False) -> dict[str, Any]:
+    """The fields of `POST /api/create`, with `files` and `adapters` as lists of paths.
+
+    Without a FROM only if the model has files of its own. Raises OptionError with every problem and
+    its line.
+    """
     fields: dict[str, Any] = {}
     problems = []
     for line, word, value in _instructions(text):
         problem = _apply(fields, word, value)
         if problem:
             problems.append(f"Modelfile line {line}: {problem}")
-    if "from" not in fields and not problems:
+    if not has_files and not {"from", "files"} & set(fields) and not problems:
         problems.append("Modelfile: it has no FROM")
     if problems:
         raise OptionError(problems)
@@ -36,7 +40,9 @@ def _apply(fields: dict[str, Any], word: str, value: str) -> str | None:
     problem = None
     match word:
         case "FROM" if value.startswith(_PLACES) or value.endswith(_FILES):
-            problem = f"FROM {value}: files are not supported, only models by name"
+            problem = _file(fields, "files", word, value)
+        case "ADAPTER":
+            problem = _file(fields, "adapters", word, value)
         case "FROM" | "TEMPLATE" | "SYSTEM":
             fields[word.lower()] = value
         case "LICENSE":
@@ -45,11 +51,16 @@ def _apply(fields: dict[str, Any], word: str, value: str) -> str | None:
             problem = _parameter(fields, value)
         case "MESSAGE":
             problem = _message(fields, value)
-        case "ADAPTER":
-            problem = "ADAPTER: files are not supported"
         case _:
             problem = f"no instruction {word!r}"
     return problem
+
+
+def _file(fields: dict[str, Any], key: str, word: str, path: str) -> str | None:
+    if not path.startswith(("/", "{{")):
+        return f"{word} {path}: a file has to be an absolute path in a volume of the sidecar"
+    fields.setdefault(key, []).append(path)
+    return None
 
 
 def _parameter(fields: dict[str, Any], text: str) -> str | None:

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import OptionError
+from ..references import FOLDER, as_path, encoded, has_reference
 from ..sidecar import Server, Sidecar
 from .modelfile import translate
 from .variables import variables
@@ -16,7 +17,10 @@ from .variables import variables
 STORE = "/model-store"
 CREATE = "OLLAMA_CREATE"
 """The variable of the fetching step that holds the fields of `POST /api/create` as JSON."""
-_FIELDS = ("from", "template", "system", "parameters", "messages", "license", "quantize")
+_FIELDS = (
+    *("from", "files", "adapters", "template", "system"),
+    *("parameters", "messages", "license", "quantize"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +28,11 @@ class Ollama:
     """`model` is pulled; with `create` or `modelfile` it is made of another one under that name."""
 
     create: Mapping[str, Any] | None = None
-    """Fields of `POST /api/create`: from, template, system, parameters, messages, license."""
+    """Fields of `POST /api/create`, such as from, template, system, parameters, messages.
+
+    `files` (GGUF, or a folder of safetensors) and `adapters` are lists of paths in the sidecar's
+    volumes; the step uploads them. Texts may name a task's inputs as `{{.inputs.NAME}}`.
+    """
     modelfile: str | None = None
     keep_alive: str = "-1"
     """How long an idle model stays loaded; by default as long as the server runs."""
@@ -42,7 +50,7 @@ class Ollama:
         return "ollama/ollama:0.18.2"
 
     def serve(self, sidecar: Sidecar) -> Server:
-        fields = self._fields()
+        fields = self._fields(sidecar)
         if sidecar.served_name:
             raise OptionError(["served_name: Ollama serves a model by its own name"])
         if sidecar.api_key:
@@ -65,18 +73,48 @@ class Ollama:
             startup_command=("ollama", "show", sidecar.model),
             fetches=True,
             fetch_environment=variables(
-                {CREATE: json.dumps(fields, sort_keys=True)} if fields else {}
+                {CREATE: json.dumps(encoded(fields), sort_keys=True)} if fields else {}
             ),
+            stops_by=("ollama", "serve"),
         )
 
-    def _fields(self) -> dict[str, Any]:
+    def _fields(self, sidecar: Sidecar) -> dict[str, Any]:
+        """The fields with the paths of what was brought; none where the model is only pulled."""
         if self.create is not None and self.modelfile is not None:
             raise OptionError(["create and modelfile say the same thing: give one of them"])
-        fields = translate(self.modelfile) if self.modelfile else dict(self.create or {})
-        if wrong := sorted(set(fields) - set(_FIELDS)):
-            raise OptionError(
-                [f"create: {name!r} is none of {', '.join(_FIELDS)}" for name in wrong]
-            )
-        if fields and "from" not in fields:
-            raise OptionError(["create: `from` names the model that it starts with"])
+        has_files = sidecar.files is not None
+        fields = (
+            translate(self.modelfile, has_files=has_files)
+            if self.modelfile
+            else dict(self.create or {})
+        )
+        if sidecar.files is not None:
+            fields.setdefault("files", [f"{STORE}/{sidecar.folder(sidecar.files)}"])
+        if sidecar.adapters:
+            brought = [f"{STORE}/{sidecar.adapters_folder}/{name}" for name in sidecar.adapters]
+            fields["adapters"] = [*fields.get("adapters", ()), *brought]
+        problems = list(_field_problems(fields, sidecar)) if fields else []
+        if problems:
+            raise OptionError([f"create: {problem}" for problem in problems])
+        for key in ("files", "adapters"):
+            if key in fields:
+                fields[key] = [as_path(path) for path in fields[key]]
         return fields
+
+
+def _field_problems(fields: Mapping[str, Any], sidecar: Sidecar) -> Iterator[str]:
+    for name in sorted(set(fields) - set(_FIELDS)):
+        yield f"{name!r} is none of {', '.join(_FIELDS)}"
+    if ("from" in fields) == ("files" in fields):
+        yield "either `from` names the model that it starts with, or `files` its files"
+    if has_reference(fields) and sidecar.inputs is None:
+        yield "it names a task's input, and the sidecar has no `inputs`"
+    places = tuple(f"{place.rstrip('/')}/" for place in (*sidecar.volumes, STORE, FOLDER))
+    for key in ("files", "adapters"):
+        paths = fields.get(key, ())
+        if isinstance(paths, str) or not all(isinstance(path, str) for path in paths):
+            yield f"{key} is a list of paths"
+            continue
+        for path in map(as_path, paths):
+            if not f"{path}/".startswith(places):
+                yield f"{key}: {path} is in no volume of the sidecar"

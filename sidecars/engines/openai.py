@@ -6,15 +6,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import OptionError
+from ..references import as_path, has_reference
 from ..sidecar import Server, Sidecar
 from .variables import literal, variables
 
-PORT = "{port}"
+PORT, MODEL = "{port}", "{model}"
+STORE = "/model-store"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenAI:
-    """`{port}` in an argument, or the variable `port_variable`, tells the server its port."""
+    """`{port}` in an argument, or the variable `port_variable`, tells the server its port.
+
+    `{model}` is the model, or the folder of the sidecar's `files`; `{{.inputs.NAME}}` the path of
+    an input that is a file or folder.
+    """
 
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
@@ -46,7 +52,17 @@ class OpenAI:
             )
         if sidecar.api_key and not self.key_variable:
             raise OptionError(["api_key needs key_variable: how the server takes its key"])
+        if has_reference([*self.command, *self.args]) and sidecar.inputs is None:
+            raise OptionError(["it names a task's input, and the sidecar has no `inputs`"])
+        if sidecar.adapters:
+            raise OptionError(["adapters: how this server takes them is not known"])
         port = str(sidecar.server_port)
+        store = self.store_path or (STORE if sidecar.files else None)
+        model = f"{store}/{sidecar.folder(sidecar.files)}" if sidecar.files else sidecar.model
+
+        def word(text: str) -> str:
+            return literal(as_path(text).replace(PORT, port).replace(MODEL, model))
+
         named = {self.port_variable: port} if self.port_variable else {}
         secret = (
             (sidecar.api_key.variable(self.key_variable),)
@@ -54,10 +70,10 @@ class OpenAI:
             else ()
         )
         return Server(
-            command=tuple(literal(word.replace(PORT, port)) for word in self.command),
-            args=tuple(literal(word.replace(PORT, port)) for word in self.args),
+            command=tuple(map(word, self.command)),
+            args=tuple(map(word, self.args)),
             environment=(*variables(named), *secret),
-            store_path=self.store_path,
+            store_path=store,
             health_path=self.health_path,
             live_path=self.health_path,
         )

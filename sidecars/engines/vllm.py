@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import OptionError
 from ..quantity import format_bytes, parse_quantity
+from ..references import FOLDER, as_path, encoded, has_reference
 from ..sidecar import SecretKey, Server, Sidecar
 from .variables import literal, variables
 
@@ -17,6 +18,7 @@ Argument = str | int | float | bool | Sequence[str | int] | Mapping[str, Any] | 
 
 STORE = "/model-store"
 _OURS = {
+    "config": "arguments that name a task's inputs",
     "port": "port",
     "host": "nothing: the kubelet asks the pod's address",
     "model": "model",
@@ -26,6 +28,7 @@ _OURS = {
     "enable_lora": "loras or lora_directory",
 }
 """Arguments that a field of the sidecar drives; the task would not learn of them otherwise."""
+_CONFIGURATION = f"{FOLDER}/vllm.yaml"
 _SHM_BYTES_PER_GPU = 2 * 1024**3
 
 
@@ -33,16 +36,21 @@ _SHM_BYTES_PER_GPU = 2 * 1024**3
 class VLLM:
     """`model` is a name on the hub, a path in a volume or the image, or an object store's URL.
 
-    Arguments are typed: True is `--flag`, False is `--no-flag`, a sequence several words, a mapping
-    JSON, and None is left out.
+    With the sidecar's `files` it is only the name that clients use. Arguments are typed: True is
+    `--flag`, False is `--no-flag`, a sequence several words, a mapping JSON, and None is left out.
+    Those that name a task's inputs (`{{.inputs.NAME}}`) are written to a file before the server
+    starts, which it reads by `--config`.
     """
 
     arguments: Mapping[str, Argument] = field(default_factory=dict)
     hf_token: SecretKey | None = None
     loras: Mapping[str, str] = field(default_factory=dict)
-    """Adapters by name: a path, or a name on the hub."""
+    """Adapters by name: a path, or a name on the hub, or `{{.inputs.NAME}}`."""
     lora_directory: str | None = None
-    """A folder of adapters, DIR/NAME/adapter_config.json, loaded when a request names one."""
+    """A folder of adapters, DIR/NAME/adapter_config.json, loaded when a request names one.
+
+    vLLM takes those alone whose base_model_name_or_path is the model as the server was told it.
+    """
     kv_cache_gib: int = 4
     """Space for the key-value cache when there is no GPU, a part of `memory`."""
 
@@ -61,24 +69,40 @@ class VLLM:
     def serve(self, sidecar: Sidecar) -> Server:
         if problems := list(self._problems(sidecar)):
             raise OptionError(problems)
-        downloads = not sidecar.model.startswith("/") and "://" not in sidecar.model
+        downloads = not _is_local(sidecar) and "://" not in sidecar.model
+        keeps = downloads or sidecar.store or sidecar.fetched
+        later = self._later()
         return Server(
             command=("python3", "-m", "vllm.entrypoints.openai.api_server"),
             args=tuple(map(literal, self._words(sidecar))),
             environment=tuple(self._environment(sidecar)),
-            store_path=STORE if downloads or sidecar.store else None,
+            store_path=STORE if keeps else None,
             shm=format_bytes(max(1, sidecar.gpu) * _SHM_BYTES_PER_GPU),
+            configuration={"path": _CONFIGURATION, "values": encoded(later)} if later else None,
         )
+
+    def _later(self) -> dict[str, Argument]:
+        """The arguments whose values are known when the pod runs."""
+        return {
+            name.lstrip("-").replace("_", "-"): value
+            for name, value in self.arguments.items()
+            if has_reference(value)
+        }
 
     def _problems(self, sidecar: Sidecar) -> Iterator[str]:
         for name in self.arguments:
             key = name.lstrip("-").replace("-", "_").removeprefix("no_")
             if key in _OURS:
                 yield f"arguments: {name} is driven by {_OURS[key]}"
+        asked = [self.arguments, self.loras, sidecar.model]
+        if has_reference(asked) and sidecar.inputs is None:
+            yield "it names a task's input, and the sidecar has no `inputs`"
+        if has_reference(sidecar.model) and not sidecar.served_name:
+            yield "a model that is a task's input needs served_name, by which the task asks for it"
         if "image" in (sidecar.store or {}) and not sidecar.model.startswith("/"):
             yield f"store is an image, which is read-only: model has to be a path in {STORE}"
-        if sidecar.gpu == 0 and sidecar.weights:
-            needed = parse_quantity(sidecar.weights) + self.kv_cache_gib * 1024**3
+        if sidecar.gpu == 0 and sidecar.weights_size:
+            needed = parse_quantity(sidecar.weights_size) + self.kv_cache_gib * 1024**3
             if needed > parse_quantity(sidecar.memory):
                 yield (
                     f"without a GPU weights and cache need {format_bytes(needed)} of memory,"
@@ -87,31 +111,41 @@ class VLLM:
 
     def _words(self, sidecar: Sidecar) -> Iterator[str]:
         ours: dict[str, Argument] = {
-            "model": sidecar.model,
-            "served_model_name": sidecar.served_name,
+            "config": _CONFIGURATION if self._later() else None,
+            "model": _place(sidecar),
+            "served_model_name": sidecar.client_name if sidecar.files else sidecar.served_name,
             "host": "0.0.0.0",  # noqa: S104 - the kubelet probes the pod's address
             "port": sidecar.server_port,
         }
-        if self.loras or self.lora_directory:
+        loras = {name: as_path(path) for name, path in self.loras.items()}
+        for name in sidecar.adapters:
+            loras[name] = f"{STORE}/{sidecar.adapters_folder}/{name}"
+        if loras or self.lora_directory:
             ours["enable_lora"] = True
-        if self.loras:
-            ours["lora_modules"] = [f"{name}={path}" for name, path in self.loras.items()]
-        given = {name.lstrip("-").replace("-", "_"): each for name, each in self.arguments.items()}
-        if sidecar.gpu > 1 and not any("parallel_size" in name for name in given):
+        if loras:
+            ours["lora_modules"] = [f"{name}={path}" for name, path in loras.items()]
+        given = {
+            name.lstrip("-").replace("-", "_"): each
+            for name, each in self.arguments.items()
+            if not has_reference(each)
+        }
+        every = [*given, *(name.replace("-", "_") for name in self._later())]
+        if sidecar.gpu > 1 and not any("parallel_size" in name for name in every):
             ours["tensor_parallel_size"] = sidecar.gpu
-        if sidecar.model.startswith(("s3://", "gs://")) and "load_format" not in given:
+        if _place(sidecar).startswith(("s3://", "gs://")) and "load_format" not in given:
             ours["load_format"] = "runai_streamer"
         for name, value in {**ours, **given}.items():
             yield from flag(name, value)
 
     def _environment(self, sidecar: Sidecar) -> Iterator[dict[str, Any]]:
         plain = {"HF_HOME": f"{STORE}/hub", "VLLM_NO_USAGE_STATS": "1"}
+        if _is_local(sidecar):
+            plain["HF_HUB_OFFLINE"] = "1"
         if sidecar.gpu == 0:
             plain["VLLM_CPU_KVCACHE_SPACE"] = str(self.kv_cache_gib)
         if self.lora_directory:
             plain |= {
                 "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
-                "VLLM_PLUGINS": "lora_filesystem_resolver",
                 "VLLM_LORA_RESOLVER_CACHE_DIR": self.lora_directory,
             }
         yield from variables(plain)
@@ -119,6 +153,17 @@ class VLLM:
             yield self.hf_token.variable("HF_TOKEN")
         if sidecar.api_key:
             yield sidecar.api_key.variable("VLLM_API_KEY")
+
+
+def _place(sidecar: Sidecar) -> str:
+    """Where the server finds the model."""
+    if sidecar.files is not None:
+        return f"{STORE}/{sidecar.folder(sidecar.files)}"
+    return as_path(sidecar.model)
+
+
+def _is_local(sidecar: Sidecar) -> bool:
+    return _place(sidecar).startswith("/")
 
 
 def flag(name: str, value: Argument) -> Iterator[str]:

@@ -7,6 +7,7 @@ It models no server's inside: only what a client sees of one that is sound, star
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import socket
 import threading
@@ -41,6 +42,8 @@ class Script:
     """The routes on which the model answers; others are 400."""
     key: str | None = None
     pulled: list[str] = field(default_factory=list)
+    blobs: dict[str, bytes] = field(default_factory=dict)
+    """By digest, as Ollama keeps files that were uploaded."""
     pull_lines: list[list[dict[str, Any]]] = field(default_factory=list)
     """The answers to pulls, one per pull; without one it succeeds at once."""
     requests: list[tuple[str, str, Any]] = field(default_factory=list)
@@ -64,9 +67,24 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._serve(None)
 
+    def do_HEAD(self) -> None:
+        self.script.requests.append((self.command, self.path, None))
+        self._answer(200 if self.path.rpartition("/")[2] in self.script.blobs else 404, b"")
+
     def do_POST(self) -> None:
-        length = int(self.headers.get("Content-Length", 0))
-        self._serve(json.loads(self.rfile.read(length)))
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path.startswith("/api/blobs/"):
+            self._keep(self.path.rpartition("/")[2], body)
+        else:
+            self._serve(json.loads(body))
+
+    def _keep(self, digest: str, body: bytes) -> None:
+        self.script.requests.append((self.command, self.path, None))
+        if digest != f"sha256:{hashlib.sha256(body).hexdigest()}":
+            self._answer(400, b'{"error": "digest mismatch"}')
+            return
+        self.script.blobs[digest] = body
+        self._answer(201, b"")
 
     def _serve(self, data: Any) -> None:
         script = self.script
@@ -89,12 +107,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self._model(lie, data)
 
     def _model(self, lie: str, data: Any) -> None:
-        script = self.script
         if self.path == "/api/pull":
             self._pull(data)
         elif self.path == "/api/create":
-            script.pulled.append(data["model"])
-            self._lines([{"status": "writing manifest"}, {"status": "success"}])
+            self._create(data)
         elif self.path in ("/v1/models", "/api/tags"):
             self._body(lie, self._listing(lie))
         elif self.path in TOKEN_ROUTES:
@@ -118,6 +134,18 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             token = {"done": True, "choices": [{"text": "!"}], "data": [[0.5]]}
             self._body(lie, {**token, "embeddings": [[0.5]]})
+
+    def _create(self, data: Any) -> None:
+        """Of a model that is there or of files that were uploaded; of nothing else."""
+        script = self.script
+        named = [*data.get("files", {}).values(), *data.get("adapters", {}).values()]
+        if not data.get("from") and not data.get("files"):
+            self._answer(400, b"{\"error\": \"neither 'from' or 'files' was specified\"}")
+        elif missing := [digest for digest in named if digest not in script.blobs]:
+            self._answer(400, json.dumps({"error": f"no blob {missing[0]}"}).encode())
+        else:
+            script.pulled.append(data["model"])
+            self._lines([{"status": "writing manifest"}, {"status": "success"}])
 
     def _pull(self, data: Any) -> None:
         script = self.script

@@ -19,7 +19,7 @@ import pytest
 from entrypoint.contract import execute_arguments
 from entrypoint.wire.protobuf import encode
 from imagekit.builders.runtime import runtime_wheel
-from sidecars.render import RUNTIME
+from sidecars.steps import RUNTIME
 from tests.fakes.fake_model_server import Script, serving
 from tests.golden.compare import check_golden
 from tests.house.project import ROOT

@@ -31,6 +31,7 @@ RESERVED = ("example", "invalid", "localhost", "test", "example.com", "example.n
 
 EXCEPTIONS = {
     ".ci/run: docker.io",  # a package of Debian
+    "sidecars/weights/hub.py: huggingface.co",  # what HF_ENDPOINT is where nobody sets it
     "imagekit/registry/reference.py: docker.io",  # where names without a host belong
 }
 """By file. A name that only looks like a host: Debian's package of the Docker Engine."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sidecars import VLLM, Ollama, PodError, Sidecar, attach
-from sidecars.render import RUNTIME
+from sidecars.steps import RUNTIME
 from tests.unit.sidecars.pods import CLAIM, KEY, KINDS, container, nim, ollama, pod, variables, vllm
 
 

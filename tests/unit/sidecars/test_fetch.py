@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sidecars.client import Connection
-from sidecars.errors import ServerRefusedError, ServerSlowError
+from sidecars.errors import ServerRefusedError, ServerSlowError, SidecarError
 from sidecars.fetch import fetch
 from tests.fakes.fake_model_server import Script, free_port, serving
 
@@ -79,3 +82,50 @@ def test_a_model_is_made_of_another(script: Script) -> None:
     fetched(script, create)
     assert script.asked("/api/pull") == [{"model": "base", "stream": True}]
     assert script.asked("/api/create") == [{**create, "model": "llama3.2", "stream": True}]
+
+
+def test_files_are_uploaded_by_their_digest(script: Script, tmp_path: Path) -> None:
+    """Once: what the store has already is only asked for."""
+    weights, adapter = os.urandom(3_000_000), b"adapter"
+    (tmp_path / "base.gguf").write_bytes(weights)
+    (tmp_path / "style.gguf").write_bytes(adapter)
+    create = {"files": [str(tmp_path / "base.gguf")], "adapters": [str(tmp_path / "style.gguf")]}
+    said = fetched(script, create)
+    assert set(script.blobs.values()) == {weights, adapter}
+    (asked,) = script.asked("/api/create")
+    assert asked["files"] == {"base.gguf": digest(weights)}
+    assert asked["adapters"] == {"style.gguf": digest(adapter)}
+    assert "from" not in asked
+    assert script.asked("/api/pull") == []
+    assert "uploading base.gguf 50%" in said
+    script.requests.clear()
+    fetched(script, create)
+    assert [method for method, path, _ in script.requests if "/blobs/" in path] == ["HEAD", "HEAD"]
+
+
+def test_a_folder_is_uploaded_as_its_files(script: Script, tmp_path: Path) -> None:
+    """Of safetensors all that belong to the model, of GGUF that alone; names are the folder's."""
+    for name in ("config.json", "model.safetensors", "README.md", ".note.json"):
+        (tmp_path / name).write_text(name)
+    fetched(script, {"files": [str(tmp_path)]})
+    assert set(script.asked("/api/create")[0]["files"]) == {"config.json", "model.safetensors"}
+    (tmp_path / "small.gguf").write_text("gguf")
+    fetched(script, {"files": [str(tmp_path)]})
+    assert set(script.asked("/api/create")[1]["files"]) == {"small.gguf"}
+
+
+def test_a_file_that_is_not_there_is_told_at_once(script: Script, tmp_path: Path) -> None:
+    """So is a folder without weights."""
+    for path in (tmp_path / "none.gguf", tmp_path):
+        with pytest.raises(SidecarError, match=r"no file|neither GGUF"):
+            fetched(script, {"files": [str(path)]})
+
+
+def test_a_server_that_takes_no_such_model_says_why(script: Script) -> None:
+    """Its own words, at once."""
+    with pytest.raises(ServerRefusedError, match="neither 'from' or 'files'"):
+        fetched(script, {"system": "hi"})
+
+
+def digest(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"

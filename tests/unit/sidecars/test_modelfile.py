@@ -45,8 +45,8 @@ def test_every_instruction_has_its_field() -> None:
     ("text", "reason"),
     [
         ("SYSTEM hi", "no FROM"),
-        ("FROM ./model.gguf", "line 1: FROM ./model.gguf: files"),
-        ("FROM a\nADAPTER /x", "line 2: ADAPTER"),
+        ("FROM ./model.gguf", "line 1: FROM ./model.gguf: a file has to be an absolute path"),
+        ("FROM a\nADAPTER x.gguf", "line 2: ADAPTER x.gguf: a file has to be"),
         ("FROM a\nFORM b", "line 2: no instruction 'FORM'"),
         ("FROM a\nPARAMETER top_k", "line 2: PARAMETER top_k has no value"),
         ("FROM a\nMESSAGE robot hi", "line 2: MESSAGE 'robot'"),
@@ -58,3 +58,17 @@ def test_what_has_no_field_is_refused_with_its_line(text: str, reason: str) -> N
     """None is left out in silence."""
     with pytest.raises(OptionError, match=reason):
         translate(text)
+
+
+def test_files_are_lists_of_paths() -> None:
+    """Which the step uploads; the server reads no path."""
+    text = "FROM /models/a.gguf\nADAPTER /models/b.gguf\nADAPTER {{.inputs.style}}"
+    assert translate(text) == {
+        "files": ["/models/a.gguf"],
+        "adapters": ["/models/b.gguf", "{{.inputs.style}}"],
+    }
+
+
+def test_a_model_that_has_its_files_needs_no_from() -> None:
+    """They are the sidecar's."""
+    assert translate("SYSTEM hi", has_files=True) == {"system": "hi"}
