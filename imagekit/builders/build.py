@@ -4,21 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imagekit.builders.base import open_base
 from imagekit.builders.compiling import choose_interpreter
 from imagekit.builders.debian_root import debian_interpreter
+from imagekit.builders.latest import remember_image
 from imagekit.builders.layerings import known_layers, layerings, with_bytecode
 from imagekit.builders.naming import common_tag, repository
 from imagekit.builders.native import build_image
-from imagekit.builders.targets import deliver, parse_target
+from imagekit.builders.targets import Target, deliver, parse_target
 from imagekit.errors import BuildError
 from imagekit.lock.ensure import remember_layers
 from imagekit.lock.file import own_files
 from imagekit.lock.model import KnownLayer, Lock
 from imagekit.oci.descriptor import Platform
+from imagekit.oci.destinations import Destination
 from imagekit.oci.image import Image
 from imagekit.oci.index import ImageIndex, Named, images_of
 from imagekit.oci.store import Store
@@ -82,9 +84,22 @@ def build(
     client.close()
     if not targets:
         Store().add(named, name)
+    remember_image(spec_path, _where(targets, name, named))
     if remember:
         remember_layers(spec_path, locks, [each.layers for each in made])
     return Built(repository(spec), tag, named)
+
+
+def _where(targets: Sequence[Target], name: str, named: Named) -> str:
+    """A place where the image is with its annotations, as `imagekit inspect` takes it, or ""."""
+    if not targets:
+        return f"{name}@{named.digest}"
+    for target in targets:
+        if isinstance(target, RegistryReference):
+            return f"docker://{target.at(named.digest)}"
+        if isinstance(target, Destination) and target.transport != "docker-archive":
+            return str(replace(target, path=target.path.absolute()))
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

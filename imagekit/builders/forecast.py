@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from imagekit.builders.base import Base, open_base
 from imagekit.builders.layerings import Layering, assembled, layerings, with_bytecode
+from imagekit.builders.record import Record
 from imagekit.errors import BuildError
 from imagekit.jobs.job import Job
 from imagekit.layers.cache import LayerCache, recipe_key
@@ -24,6 +25,7 @@ from imagekit.oci.assemble import Addition
 from imagekit.oci.image import Image
 from imagekit.oci.layer import GZIP_LAYER, Layer
 from imagekit.plan.planner import make_plan
+from imagekit.plan.steps import Step
 from imagekit.progress import Progress
 from imagekit.spec.model import ImageSpec
 
@@ -52,16 +54,32 @@ class ForecastLayer:
     here: Here
     layer: Layer | None
     size_bytes: int
+    step: Step | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """Of one platform. `image` is None where a layer is unknown; it can't be opened, only named."""
+    """Of one platform.
 
-    platform: str
+    Attributes:
+        spec: what was asked for.
+        record: what the image is made from.
+        tag: names it.
+        layers: base first.
+        container: what its configuration will say of containers.
+        image: None where a layer is unknown; it can't be opened, only named.
+    """
+
+    spec: ImageSpec
+    record: Record
     tag: str
     layers: tuple[ForecastLayer, ...]
+    container: Mapping[str, Any]
     image: Image | None
+
+    @property
+    def platform(self) -> str:
+        return self.record.platform
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -85,8 +103,15 @@ def forecast(spec: ImageSpec, spec_path: Path, lock: Lock, progress: Progress) -
         if found.layer is not None
     ]
     known = len(additions) == len(made)
-    image = assembled(lock, plan, base.image, additions) if known else None
-    return Forecast(lock.target.platform, plan.tag, (*_below(base), *above), image)
+    without_layers = assembled(lock, plan, base.image, [])
+    return Forecast(
+        spec=spec,
+        record=Record.of(lock, bytecode=with_bytecode(plan)),
+        tag=plan.tag,
+        layers=(*_below(base), *above),
+        container=without_layers.config.object("config").members,
+        image=assembled(lock, plan, base.image, additions) if known else None,
+    )
 
 
 def _below(base: Base) -> tuple[ForecastLayer, ...]:
@@ -97,18 +122,20 @@ def _below(base: Base) -> tuple[ForecastLayer, ...]:
 def _forecast_layer(
     layering: Layering, cache: LayerCache, table: Mapping[str, KnownLayer]
 ) -> ForecastLayer:
-    origin = layering.created_by.removeprefix("imagekit: ")
-    if found := cache.find(layering.recipe):
-        return ForecastLayer(origin, "reused", found, found.size_bytes)
+    here: Here = "built"
     write = layering.write
-    if isinstance(write, Job):
-        return ForecastLayer(origin, "built", None, layering.from_bytes)
-    if layering.local and layering.from_bytes <= _AT_ONCE_BYTES:
-        made = cache.make(layering.recipe, lambda w: write(w, _NoSources()))
-        return ForecastLayer(origin, "built", made, made.size_bytes)
-    if known := table.get(recipe_key(layering.recipe)):
-        return ForecastLayer(origin, "built", _TableLayer(known), known.size_bytes)
-    return ForecastLayer(origin, "built", None, layering.from_bytes)
+    found: Layer | None = cache.find(layering.recipe)
+    if found is not None:
+        here = "reused"
+    elif isinstance(write, Job):
+        pass  # what it leaves is known when it was run, and then by the cache alone
+    elif layering.local and layering.from_bytes <= _AT_ONCE_BYTES:
+        found = cache.make(layering.recipe, lambda w: write(w, _NoSources()))
+    elif known := table.get(recipe_key(layering.recipe)):
+        found = _TableLayer(known)
+    size_bytes = layering.from_bytes if found is None else found.size_bytes
+    origin = layering.created_by.removeprefix("imagekit: ")
+    return ForecastLayer(origin, here, found, size_bytes, layering.step)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
+from imagekit.builders.record import RECORD_ANNOTATION, Record
 from imagekit.debian.base import DebianBase
 from imagekit.errors import BuildError
 from imagekit.jobs.job import Job
@@ -69,6 +70,7 @@ class Layering:
         wheels: those of the lock that are in it.
         from_bytes: how much it is made from: files, or wheels and packages as they are downloaded.
         local: all of that lies here: no download is needed, and no base.
+        step: what it is the layer of; None for that of a base.
     """
 
     recipe: str
@@ -77,6 +79,7 @@ class Layering:
     wheels: tuple[LockedWheel, ...] = ()
     from_bytes: int = 0
     local: bool = False
+    step: Step | None = None
 
 
 def layerings(plan: Plan, interpreter: str) -> list[Layering]:
@@ -86,10 +89,13 @@ def layerings(plan: Plan, interpreter: str) -> list[Layering]:
     """
     found: list[Layering] = []
     for step in plan.steps:
-        if isinstance(step, RunCommands):
-            found.append(_commands(step, _everything(plan.steps[0], found)))
-        elif layering := _layering(step, plan.venv, interpreter):
-            found.append(layering)
+        layering = (
+            _commands(step, _everything(plan.steps[0], found))
+            if isinstance(step, RunCommands)
+            else _layering(step, plan.venv, interpreter)
+        )
+        if layering is not None:
+            found.append(replace(layering, step=step))
     return found
 
 
@@ -128,7 +134,10 @@ def assembled(lock: Lock, plan: Plan, base: Image | None, additions: Sequence[Ad
         additions,
         settings,
         platform=Platform.parse(lock.target.platform),
-        annotations={LOCK_ANNOTATION: lock.digest},
+        annotations={
+            LOCK_ANNOTATION: lock.digest,
+            RECORD_ANNOTATION: Record.of(lock, bytecode=with_bytecode(plan)).encoded(),
+        },
     )
 
 

@@ -19,6 +19,7 @@ from imagekit.errors import ImagekitError, SpecError
 VERBS: Mapping[str, str] = {
     "build": "Build an image from each spec.",
     "plan": "Say what a build will come to, layer by layer.",
+    "why": "Name what changed each layer since the last build.",
     "lock": "Resolve specs and write their locks.",
     "run": "Run a task in an image, and print its outputs as JSON.",
     "push": "Send an image to a registry.",

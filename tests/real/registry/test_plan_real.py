@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Callable
@@ -12,7 +13,11 @@ from pathlib import Path
 import pytest
 
 from imagekit.builders.build import build
+from imagekit.builders.forecast import forecast
+from imagekit.builders.latest import latest_image
 from imagekit.builders.planned import Planned, plan_image
+from imagekit.builders.why import explain
+from imagekit.cli.main import main
 from imagekit.errors import RegistryError
 from imagekit.lock.model import LockedWheel
 from imagekit.progress import Silent
@@ -147,3 +152,25 @@ def test_a_registry_that_can_not_be_asked_is_no_empty_one(
     project.build()
     with pytest.raises(RegistryError, match=r"registry\.invalid"):
         planned(project, [], "registry.invalid/x:1")
+
+
+def test_an_image_in_a_registry_is_inspected_and_explained(
+    server: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its lock comes with its manifest; what a build would change of it is told by cause."""
+    project = Project(tmp_path, monkeypatch)
+    place = f"docker://{server.address}/plans/explained:1"
+    built = project.build(project.wheel("alpha"), to=(place,))
+    assert latest_image(project.path) == f"{place.removesuffix(':1')}@{built.digest}"
+    assert main(["inspect", place, "--output", "json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert list(data["lock"]["packages"]) == ["alpha"]
+    assert data["spec"]["source_root"] == "src"
+    (project.root / "src" / "task.py").write_text("x = 2")
+    (lock,) = project.locks({PLATFORM: [project.wheel("alpha")]})
+    old = RegistryClient().pull(RegistryReference.parse(place.removeprefix("docker://")))
+    changes = explain(old, forecast(project.spec, project.path, lock, Silent()))
+    assert [str(each.cause) for each in changes] == ["file src/task.py: content"]

@@ -47,6 +47,25 @@ def test_a_plan_is_told_layer_by_layer(spec: Path, capsys: pytest.CaptureFixture
     assert data["unknown"] == []
 
 
+def test_why_and_inspect_tell_what_an_image_was_made_from(
+    spec: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last image of the spec is found again by `why`; before there is one, that is said."""
+    assert main(["why", str(spec)]) == 7
+    assert "nothing was built from" in capsys.readouterr().err
+    assert main(["build", str(spec)]) == 0
+    assert main(["inspect", capsys.readouterr().out.strip()]) == 0
+    shown = capsys.readouterr().out
+    assert "made from (Python 3.11.2, on another image)\n  alpha  1.0  sha256:" in shown
+    assert "dev.imagekit.record" not in shown
+    assert main(["why", str(spec)]) == 0
+    assert capsys.readouterr().out.startswith("nothing changes since thing:")
+    (spec.parent / "src" / "more.py").write_text("")
+    assert main(["why", str(spec), "--output", "json"]) == 0
+    (change,) = json.loads(capsys.readouterr().out)["changes"]
+    assert change["cause"] == {"kind": "file", "name": "src/more.py", "detail": "new"}
+
+
 def test_what_can_not_be_planned_is_refused(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A place that is no registry, and a push to none."""
     assert main(["plan", str(spec), "--to", "oci:x"]) == 2
