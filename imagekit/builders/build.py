@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,44 +13,24 @@ from imagekit.builders.compiling import choose_interpreter
 from imagekit.builders.debian_root import debian_interpreter
 from imagekit.builders.latest import remember_image
 from imagekit.builders.layerings import known_layers, layerings, with_bytecode
+from imagekit.builders.model import BuildRequest, Built
 from imagekit.builders.naming import common_tag, repository
 from imagekit.builders.native import build_image
+from imagekit.builders.table import find_builder
 from imagekit.builders.targets import Target, deliver, parse_target
 from imagekit.errors import BuildError
 from imagekit.lock.ensure import remember_layers
 from imagekit.lock.file import own_files
 from imagekit.lock.model import KnownLayer, Lock
-from imagekit.oci.descriptor import Platform
 from imagekit.oci.destinations import Destination
 from imagekit.oci.image import Image
-from imagekit.oci.index import ImageIndex, Named, images_of
+from imagekit.oci.index import ImageIndex, Named
 from imagekit.oci.store import Store
 from imagekit.plan.planner import make_plan
 from imagekit.progress import Progress
 from imagekit.registry.client import RegistryClient
 from imagekit.registry.reference import RegistryReference
 from imagekit.spec.model import ImageSpec
-
-
-@dataclass(frozen=True, slots=True)
-class Built:
-    """`reference` is the repository, with the registry where the spec names one."""
-
-    reference: str
-    tag: str
-    named: Named
-
-    @property
-    def image(self) -> Image:
-        """The image; of several platforms this machine's, or the first one."""
-        images = images_of(self.named)
-        here = Platform.of_this_machine()
-        return next((each for each in images if each.platform.fits(here)), images[0])
-
-    @property
-    def digest(self) -> str:
-        """Of the manifest, or of the index that names those of all platforms."""
-        return self.named.digest
 
 
 def build(
@@ -71,6 +52,10 @@ def build(
     targets = [parse_target(text) for text in to]
     if push and spec.registry is None:
         raise BuildError("the spec names no registry to push to", hint="add `registry: HOST/TEAM`")
+    request = BuildRequest(spec, spec_path, locks, targets, push, progress, os.environ)
+    other = find_builder(request)
+    if other is not None:
+        return other.build(request)
     made = [_build_one(spec, spec_path, lock, locks, progress) for lock in locks]
     tag = common_tag([each.tag for each in made])
     images = tuple(each.image for each in made)
@@ -87,7 +72,7 @@ def build(
     remember_image(spec_path, _where(targets, name, named))
     if remember:
         remember_layers(spec_path, locks, [each.layers for each in made])
-    return Built(repository(spec), tag, named)
+    return Built(repository(spec), tag, named.digest, lambda: named)
 
 
 def _where(targets: Sequence[Target], name: str, named: Named) -> str:

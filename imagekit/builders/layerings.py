@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from imagekit.layers.writer import LayerWriter
 
 LOCK_ANNOTATION = "dev.imagekit.lock.digest"
-_FLYTE_NAMES = ("pyflyte-execute", "pyflyte-fast-execute", "pyflyte-map-execute")
+FLYTE_NAMES = ("pyflyte-execute", "pyflyte-fast-execute", "pyflyte-map-execute")
 
 
 class Sources(Protocol):
@@ -199,21 +199,24 @@ def _wheels(step: InstallWheels, venv: Venv, interpreter: str) -> Layering:
 
 
 def _runtime(step: InstallRuntime, venv: Venv, interpreter: str) -> Layering:
-    start = f"{venv.executable} -I /{venv.site_packages}/entrypoint/__main__.py"
-
     def write(writer: LayerWriter, sources: Sources) -> None:
         from imagekit.layers.wheel_layer import write_wheels  # noqa: PLC0415 - plans write none
 
         compiler = sources.compiler() if step.bytecode else None
         write_wheels(writer, [sources.runtime()], venv, compiler)
-        for name in _FLYTE_NAMES if step.flyte_names else ():
-            text = f'#!/bin/sh\nexec {start} {name} "$@"\n'
-            writer.file(f"{PREFIX}/bin/{name}", text.encode(), mode=0o755)
+        for name in FLYTE_NAMES if step.flyte_names else ():
+            writer.file(f"{PREFIX}/bin/{name}", flyte_script(name, venv), mode=0o755)
 
     names = f" names {step.flyte_names}"
     python = interpreter if step.bytecode else None
     recipe = _install_recipe([step.pin.sha256], venv, python) + names
     return Layering(recipe, f"imagekit: runtime {step.pin.version}", write)
+
+
+def flyte_script(name: str, venv: Venv) -> bytes:
+    """What one of Flyte's names on PATH starts: our own entrypoint, with that name first."""
+    start = f"{venv.executable} -I /{venv.site_packages}/entrypoint/__main__.py"
+    return f'#!/bin/sh\nexec {start} {name} "$@"\n'.encode()
 
 
 def _install_recipe(digests: list[str], venv: Venv, interpreter: str | None) -> str:

@@ -47,7 +47,7 @@ def command(
     with shown_progress() as progress:
         for path in addresses:
             built = build_spec(path, to=to, locked=locked, progress=progress, push=push)
-            image = f"{built.reference}@{built.digest}"
+            image = str(built)
             images.append({"spec": str(path), "image": image, "digest": built.digest})
             if output == "text":
                 click.echo(image)

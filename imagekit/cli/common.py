@@ -8,7 +8,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from imagekit.builders.build import Built, build
+from imagekit.builders.build import build
+from imagekit.builders.model import Built
 from imagekit.builders.runtime import runtime_pin
 from imagekit.cli.options import SPEC, locked_option, output_option, print_json, shown_progress
 from imagekit.engines.container import Docker

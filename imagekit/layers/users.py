@@ -16,7 +16,11 @@ def write_user(writer: LayerWriter, passwd: str) -> None:
 
     A clash of names is left to stand: uid 1000 is what counts, and the first line of a name wins.
     """
+    writer.file("etc/passwd", passwd_with_task(passwd))
+    writer.directory("root", mode=0o775, uid=1000, gid=0)
+
+
+def passwd_with_task(passwd: str) -> bytes:
     if passwd and not passwd.endswith("\n"):
         passwd += "\n"
-    writer.file("etc/passwd", (passwd + _LINE).encode())
-    writer.directory("root", mode=0o775, uid=1000, gid=0)
+    return (passwd + _LINE).encode()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,17 +44,29 @@ class Venv:
         links = {f"{PREFIX}/bin/{name}" for name in names}
         return frozenset(links | {f"{PREFIX}/pyvenv.cfg", f"{PREFIX}/lib64"})
 
-    def write(self, writer: LayerWriter) -> None:
-        writer.directory(self.site_packages)
-        writer.symlink(f"{PREFIX}/bin/python", self.python)
-        writer.symlink(f"{PREFIX}/bin/python3", "python")
-        writer.symlink(f"{PREFIX}/bin/python{self.minor}", "python")
-        writer.symlink(f"{PREFIX}/lib64", "lib")
+    @property
+    def links(self) -> Mapping[str, str]:
+        """Links below the prefix, and where they lead."""
+        return {
+            "bin/python": self.python,
+            "bin/python3": "python",
+            f"bin/python{self.minor}": "python",
+            "lib64": "lib",
+        }
+
+    @property
+    def settings(self) -> bytes:
+        """What pyvenv.cfg says."""
         settings = {
             "home": self.python.rpartition("/")[0],
             "implementation": "CPython",
             "version_info": self.version,
             "include-system-site-packages": "false",
         }
-        text = "".join(f"{key} = {value}\n" for key, value in settings.items())
-        writer.file(f"{PREFIX}/pyvenv.cfg", text.encode())
+        return "".join(f"{key} = {value}\n" for key, value in settings.items()).encode()
+
+    def write(self, writer: LayerWriter) -> None:
+        writer.directory(self.site_packages)
+        for name, target in self.links.items():
+            writer.symlink(f"{PREFIX}/{name}", target)
+        writer.file(f"{PREFIX}/pyvenv.cfg", self.settings)

@@ -23,7 +23,11 @@ def spec_digest(spec: ImageSpec, folder: Path) -> str:
     """
     decisive = {
         "base_image": spec.base_image or "debian",
-        "builder_options": dict(spec.builder_options),
+        "builder_options": {
+            name: value
+            for name, value in spec.builder_options.items()
+            if name.startswith("debian_")  # the others say how images are built, not of what
+        },
         "object_storage": spec.object_storage,
         "packages": sorted({masked(canonical(text)) for text in spec.packages}),
         "pip_extra_index_url": [without_credentials(url) for url in spec.pip_extra_index_url],

@@ -200,14 +200,17 @@ class ImageSpec:
         metadata=_about("flag", "`false` leaves the .pyc files out: smaller, and slower to start."),
     )
     builder: str | None = field(
-        default=None, metadata=_about("text", "Who builds the image.", choices=("native",))
+        default=None,
+        metadata=_about(
+            "text", "Who builds the image: `native` (default) or `docker`; see builders.md."
+        ),
     )
     builder_options: Mapping[str, str] = field(
         default=FrozenMap(),
         metadata=_about(
             "mapping",
-            "Options of the builder. Of `native`: `debian_mirror` and `debian_security_mirror`, "
-            "where the embedded base comes from.",
+            "Options of the builder; see builders.md. Of all: `debian_mirror` and "
+            "`debian_security_mirror`, where the embedded base comes from.",
         ),
     )
 

@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
+from imagekit.spec.builder_rules import unknown_builder, wrong_options
 from imagekit.spec.fields import FIELDS
 from imagekit.spec.model import ImageSpec
 from imagekit.spec.requirement import UnusableRequirementError, parse
@@ -36,7 +37,6 @@ _USER = re.compile(rf"{_ACCOUNT}(?::{_ACCOUNT})?")
 _DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]+(?:=(?:\d+:)?[A-Za-z0-9.+~-]+)?")
 _NAME_LIMIT = 255
 _OLDEST_PYTHON = 10
-_NATIVE_OPTIONS = ("debian_mirror", "debian_security_mirror")
 _OTHER_LOCKS = ("pylock.toml", "uv.lock", "poetry.lock")
 
 
@@ -58,6 +58,7 @@ def check(spec: ImageSpec) -> list[Finding]:
         if value is not None:
             findings.extend(rule(value))
     findings.extend(_choices(spec))
+    findings.extend(_builder_options(spec))
     findings.extend(_between_fields(spec))
     return findings
 
@@ -95,9 +96,14 @@ def _between_fields(spec: ImageSpec) -> Iterator[Finding]:
         yield Finding("source_copy_mode", "source_copy_mode: all needs source_root")
     if spec.base_image not in (None, "debian"):
         for option in spec.builder_options:
-            if option in _NATIVE_OPTIONS:
+            if option.startswith("debian_"):
                 message = f"builder_options.{option} is for base_image: debian"
                 yield Finding("builder_options", message, item=option)
+
+
+def _builder_options(spec: ImageSpec) -> Iterator[Finding]:
+    for option, message, hint in wrong_options(spec.builder or "native", spec.builder_options):
+        yield Finding("builder_options", message, hint, item=option)
 
 
 def _name(value: str) -> Iterator[Finding]:
@@ -248,14 +254,10 @@ def _workdir(value: str) -> Iterator[Finding]:
         yield Finding("workdir", f"workdir {value!r} is not an absolute path without ..")
 
 
-def _builder_options(value: Mapping[str, str]) -> Iterator[Finding]:
-    for option, text in value.items():
-        if option not in _NATIVE_OPTIONS:
-            hint = f"native knows {' and '.join(_NATIVE_OPTIONS)}"
-            yield Finding("builder_options", f"unknown option {option!r}", hint, item=option)
-        elif urlsplit(text).scheme not in ("http", "https", "file"):
-            message = f"builder_options.{option} is not an http, https or file URL"
-            yield Finding("builder_options", message, item=option)
+def _builder(value: str) -> Iterator[Finding]:
+    said = unknown_builder(value)
+    if said is not None:
+        yield Finding("builder", *said)
 
 
 _RULES: Mapping[str, Callable[[Any], Iterator[Finding]]] = {
@@ -276,5 +278,5 @@ _RULES: Mapping[str, Callable[[Any], Iterator[Finding]]] = {
     "entrypoint": _entrypoint,
     "user": _user,
     "workdir": _workdir,
-    "builder_options": _builder_options,
+    "builder": _builder,
 }

@@ -17,6 +17,7 @@ from tests.golden.compare import check_golden
 from tests.house.project import ROOT, files, project_files, relative
 
 STANDARDS = {
+    "docs.docker.com",
     "github.com",
     "json-schema.org",
     "kubernetes.io",

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from imagekit.builders.build import Built, build
+from imagekit.builders.build import build
+from imagekit.builders.model import Built
 from imagekit.builders.runtime import runtime_pin
 from imagekit.layers.cache import LayerCache
 from imagekit.lock.model import Lock, LockedWheel, Target

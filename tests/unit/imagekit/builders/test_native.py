@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from imagekit.builders.build import Built
 from imagekit.builders.layerings import LOCK_ANNOTATION
+from imagekit.builders.model import Built
 from imagekit.errors import BuildError
 from imagekit.oci.destinations import Destination, read_all, read_image
 from imagekit.oci.index import ImageIndex

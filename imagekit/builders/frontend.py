@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A plan on its way to BuildKit: its Dockerfile, its context, and what its steps may ask for."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagekit.builders.base import Base, open_base
+from imagekit.builders.dockerfile_context import context_entries, secrets
+from imagekit.builders.model import BuildRequest
+from imagekit.buildkit.session import Login, Offer
+from imagekit.buildkit.tree import Entry, arranged
+from imagekit.errors import BuildError
+from imagekit.lock.file import own_files
+from imagekit.lock.model import Lock
+from imagekit.plan.dockerfile import command_secrets, refuse_unknown, render_dockerfile
+from imagekit.plan.planner import Plan, make_plan
+from imagekit.plan.steps import InstallRuntime, InstallWheels, RunCommands
+from imagekit.progress import Progress
+from imagekit.registry.credentials import find_credentials
+from imagekit.registry.reference import RegistryReference
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """One platform's part of a request: nothing has been sent or built yet."""
+
+    request: BuildRequest
+    lock: Lock
+    base: Base
+    plan: Plan
+
+    @property
+    def bytecode(self) -> bool:
+        steps = (s for s in self.plan.steps if isinstance(s, InstallWheels | InstallRuntime))
+        return any(step.bytecode for step in steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """What a solve is given: the session's offer, and the frontend's options."""
+
+    offer: Offer
+    options: Mapping[str, str]
+
+
+def prepare(request: BuildRequest, lock: Lock) -> Prepared:
+    """Plan one platform.
+
+    Raises BuildError for a step that a Dockerfile can't hold.
+    """
+    folder = request.spec_path.parent
+    base = open_base(request.spec, folder, lock, request.progress)
+    plan = make_plan(
+        request.spec,
+        folder,
+        lock,
+        base_layers=base.layer_count,
+        leave_out=own_files(request.spec_path),
+    )
+    refuse_unknown(plan.steps)
+    return Prepared(request, lock, base, plan)
+
+
+def frontend_input(prepared: Prepared, base: str, *, link: bool) -> Input:
+    """Render the Dockerfile over `base`, and collect its files."""
+    request, plan = prepared.request, prepared.plan
+    rendered = render_dockerfile(plan, base, link=link)
+    progress: Progress = request.progress
+    entries = context_entries(plan, prepared.lock, rendered.stages, request.indexes, progress)
+    options = {f"build-arg:{name}": value for name, value in rendered.arguments.items()}
+    options |= {"filename": "Dockerfile", "target": "image"}
+    options["platform"] = prepared.lock.target.platform
+    trees = {
+        "context": entries,
+        "dockerfile": arranged([Entry.made("Dockerfile", rendered.text.encode())]),
+    }
+    offer = Offer(trees, _secrets(prepared), functools.partial(login, environ=request.environ))
+    return Input(offer, options)
+
+
+def login(host: str, environ: Mapping[str, str]) -> Login | None:
+    """The user's credentials for a registry's host, as the worker asks for them."""
+    known = RegistryReference.parse(f"{host}/any").host
+    found = find_credentials(known, "", environ)
+    if found is None:
+        return None
+    if found.identity_token:
+        return "", found.identity_token
+    return found.username, found.password
+
+
+def _secrets(prepared: Prepared) -> dict[str, bytes]:
+    found = secrets(prepared.request.spec, prepared.request.environ)
+    for step in prepared.plan.steps:
+        if isinstance(step, RunCommands):
+            for name, (path, _) in command_secrets(step).items():
+                try:
+                    found[name] = Path(path).read_bytes()
+                except OSError as error:
+                    raise BuildError(f"reading the secret {path}: {error.strerror}") from error
+    return found

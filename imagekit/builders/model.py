@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every builder is given, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from imagekit.builders.naming import repository
+from imagekit.builders.targets import Target
+from imagekit.lock.model import Lock
+from imagekit.oci.descriptor import Platform
+from imagekit.oci.image import Image
+from imagekit.oci.index import Named, images_of
+from imagekit.progress import Progress
+from imagekit.spec.model import ImageSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a build came to.
+
+    Attributes:
+        reference: the repository, with the registry where the spec names one.
+        digest: of the manifest, or of the index that names those of all platforms; empty where
+            only an old engine has the image, which knows no such thing.
+        image_id: what that engine calls it.
+        read: gives the image itself, which may take long the first time.
+    """
+
+    reference: str
+    tag: str
+    digest: str
+    read: Callable[[], Named] = field(repr=False)
+    image_id: str = ""
+
+    @property
+    def named(self) -> Named:
+        return self.read()
+
+    @property
+    def image(self) -> Image:
+        """The image; of several platforms this machine's, or the first one."""
+        images = images_of(self.named)
+        here = Platform.of_this_machine()
+        return next((each for each in images if each.platform.fits(here)), images[0])
+
+    def __str__(self) -> str:
+        """One line for people and scripts."""
+        if self.digest:
+            return f"{self.reference}@{self.digest}"
+        return f"{self.reference}:{self.tag} (image ID {self.image_id})"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """One spec to build.
+
+    Attributes:
+        locks: one per platform.
+        to: where the image goes beyond where the builder leaves it.
+        push: that its own registry, under its own tag, is one of these places.
+        environ: the user's.
+    """
+
+    spec: ImageSpec
+    spec_path: Path
+    locks: Sequence[Lock]
+    to: Sequence[Target]
+    push: bool
+    progress: Progress
+    environ: Mapping[str, str] = field(repr=False)
+
+    @property
+    def reference(self) -> str:
+        """The repository, with the registry where the spec names one."""
+        return repository(self.spec)
+
+    @property
+    def indexes(self) -> list[str]:
+        """The spec's package indexes, the one that replaces the default first."""
+        return [*filter(None, [self.spec.pip_index]), *self.spec.pip_extra_index_url]
+
+
+class Builder(Protocol):
+    """Turns a request into an image, and brings it where the request says."""
+
+    def build(self, request: BuildRequest) -> Built: ...

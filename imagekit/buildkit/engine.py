@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Docker Engine's own HTTP API, as far as builds need it: images in, out and named.
+
+One connection per request; every request waits as long as the engine works.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.client
+import io
+import json
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import IO, Any, final
+from urllib.parse import quote, urlencode
+
+from imagekit.buildkit.endpoint import Endpoint
+from imagekit.errors import EngineError
+
+_TEXT_LIMIT = 1 << 20
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__("docker")
+        self._endpoint = endpoint
+
+    def connect(self) -> None:
+        self.sock = self._endpoint.connect()
+
+
+@final
+class Engine:
+    """The engine at `endpoint`."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+
+    def hijack(
+        self, path: str, headers: Mapping[str, Sequence[str]], body: bytes = b"", to: str = "h2c"
+    ) -> socket.socket:
+        """The raw connection that the engine upgrades a POST to; its owner closes it.
+
+        Raises EngineError where it refuses.
+        """
+        connection = self.endpoint.connect()
+        try:
+            connection.sendall(_upgrade_request(path, headers, body, to))
+            head = _read_head(connection)
+        except OSError as error:
+            connection.close()
+            raise EngineError(f"asking the Docker Engine for {path}: {error.strerror}") from error
+        status = head.split(b"\r\n", 1)[0].split(b" ", 2)
+        if len(status) < 2 or status[1] != b"101":
+            connection.close()
+            said = b" ".join(status[1:]).decode(errors="replace")
+            raise EngineError(
+                f"the Docker Engine at {self.endpoint.url} has no {path}: {said[:200]}",
+                hint="builds need Docker Engine 18.09 or later",
+            )
+        return connection
+
+    def version(self) -> dict[str, Any]:
+        return self._json("GET", "/version")
+
+    def info(self) -> dict[str, Any]:
+        return self._json("GET", "/info")
+
+    def find(self, name: str) -> dict[str, Any] | None:
+        """What the engine knows of an image, or None where it has none of that name."""
+        response = self._request("GET", f"/images/{quote(name, safe='/:@')}/json")
+        with response:
+            if response.status == http.client.NOT_FOUND:
+                return None
+            return _document(response, self._checked)
+
+    def tag(self, name: str, repository: str, tag: str) -> None:
+        query = urlencode({"repo": repository, "tag": tag})
+        self._discard("POST", f"/images/{quote(name, safe='/:@')}/tag?{query}")
+
+    def load(self, archive: IO[bytes]) -> None:
+        """Take the images out of a docker-archive, which is sent as it is read.
+
+        Raises EngineError with the engine's own words.
+        """
+        headers = {"Content-Type": "application/x-tar", "Transfer-Encoding": "chunked"}
+        for message in self._messages("POST", "/images/load?quiet=1", archive, headers):
+            _refuse(message, "loading an image into the Docker Engine")
+
+    def save(self, name: str) -> http.client.HTTPResponse:
+        """A docker-archive with one image, to be read and closed by the caller."""
+        response = self._request("GET", f"/images/{quote(name, safe='/:@')}/get")
+        self._checked(response)
+        return response
+
+    def push(self, repository: str, tag: str, login: Mapping[str, str]) -> str:
+        """Send a tagged image to its registry; returns the digest of its manifest.
+
+        Raises EngineError with the registry's or the engine's own words.
+        """
+        encoded = base64.urlsafe_b64encode(json.dumps(dict(login)).encode()).decode()
+        path = f"/images/{quote(repository, safe='/:')}/push?{urlencode({'tag': tag})}"
+        digest = ""
+        for message in self._messages("POST", path, None, {"X-Registry-Auth": encoded}):
+            _refuse(message, f"pushing {repository}:{tag}")
+            aux = message.get("aux")
+            if isinstance(aux, dict) and isinstance(aux.get("Digest"), str):
+                digest = aux["Digest"]
+        if not digest:
+            raise EngineError(f"pushing {repository}:{tag}: the engine named no digest")
+        return digest
+
+    def start_exec(self, container: str, command: Sequence[str]) -> socket.socket:
+        """Start a program in a running container; the raw connection to it, framed."""
+        asked = {"AttachStdin": True, "AttachStdout": True, "AttachStderr": True}
+        path = f"/containers/{quote(container, safe='')}/exec"
+        created = self._json("POST", path, {**asked, "Cmd": list(command)})
+        body = json.dumps({"Detach": False, "Tty": False}).encode()
+        return self.hijack(f"/exec/{created['Id']}/start", {}, body, "tcp")
+
+    def _messages(
+        self, method: str, path: str, body: IO[bytes] | None, headers: Mapping[str, str]
+    ) -> Iterator[dict[str, Any]]:
+        with self._request(method, path, body, headers) as response:
+            self._checked(response)
+            for line in response:
+                if line.strip():
+                    message = json.loads(line)
+                    if isinstance(message, dict):
+                        yield message
+
+    def _json(self, method: str, path: str, sent: object = None) -> dict[str, Any]:
+        body, headers = None, {}
+        if sent is not None:
+            body = io.BytesIO(json.dumps(sent).encode())
+            headers = {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
+        with self._request(method, path, body, headers) as response:
+            return _document(response, self._checked)
+
+    def _discard(self, method: str, path: str) -> None:
+        with self._request(method, path) as response:
+            self._checked(response)
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        body: IO[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> http.client.HTTPResponse:
+        connection = _Connection(self.endpoint)
+        chunked = body is not None
+        try:
+            connection.request(method, path, body, dict(headers or {}), encode_chunked=chunked)
+            return connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise EngineError(
+                f"asking the Docker Engine at {self.endpoint.url}: {error!s:.200}"
+            ) from error
+
+    def _checked(self, response: http.client.HTTPResponse) -> None:
+        if response.status < http.client.BAD_REQUEST:
+            return
+        text = response.read(_TEXT_LIMIT).decode(errors="replace")
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            text = json.loads(text)["message"]
+        raise EngineError(f"the Docker Engine refuses: {text.strip()[:2000]}")
+
+
+def _document(
+    response: http.client.HTTPResponse, checked: Callable[[http.client.HTTPResponse], None]
+) -> dict[str, Any]:
+    checked(response)
+    found = json.loads(response.read())
+    if not isinstance(found, dict):
+        raise EngineError("the Docker Engine's answer is no object")
+    return found
+
+
+def _refuse(message: Mapping[str, Any], doing: str) -> None:
+    if "error" in message:
+        raise EngineError(f"{doing}: {message['error']}")
+
+
+def _upgrade_request(
+    path: str, headers: Mapping[str, Sequence[str]], body: bytes, to: str
+) -> bytes:
+    lines = [f"POST {path} HTTP/1.1", "Host: docker", "Connection: Upgrade", f"Upgrade: {to}"]
+    lines += [f"{name}: {value}" for name, values in headers.items() for value in values]
+    if body:
+        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def _read_head(connection: socket.socket) -> bytes:
+    """The response's head, and not a byte more: what follows belongs to the new protocol."""
+    head = bytearray()
+    while not head.endswith(b"\r\n\r\n"):
+        byte = connection.recv(1)
+        if not byte or len(head) > _TEXT_LIMIT:
+            break
+        head += byte
+    return bytes(head)

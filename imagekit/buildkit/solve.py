@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One build on one worker, from the request to its answer."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, final
+
+import grpc
+
+from imagekit.buildkit import rpc
+from imagekit.buildkit.session import Offer, Session
+from imagekit.buildkit.status import Listener, Reader
+from imagekit.buildkit.transport import Transport
+from imagekit.errors import BuildError
+
+_FRONTEND = "dockerfile.v0"
+_LINES_SHOWN = 20
+_STATUS_SECONDS = 5.0
+_FULL = "no space left on device"
+_PARSE = ("dockerfile parse error", "failed to create LLB definition", "failed to read dockerfile")
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """A cache to read from or to write to, as BuildKit names its kinds: `registry`, `local`..."""
+
+    kind: str
+    options: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is built, and what becomes of it.
+
+    Attributes:
+        options: the Dockerfile frontend's own, such as `target` or `platform`.
+        exporter: what the worker does with the result, such as `moby`, `image` or `oci`.
+        exporter_options: such as `name` and `push`.
+        entitlements: what the steps may do beyond the usual, such as `network.host`.
+    """
+
+    options: Mapping[str, str] = field(default_factory=dict)
+    exporter: str = ""
+    exporter_options: Mapping[str, str] = field(default_factory=dict)
+    cache_from: Sequence[Cache] = ()
+    cache_to: Sequence[Cache] = ()
+    entitlements: Sequence[str] = ()
+
+    def message(self, reference: str, session: str) -> dict[str, Any]:
+        return {
+            "Ref": reference,
+            "Session": session,
+            "Frontend": _FRONTEND,
+            "FrontendAttrs": dict(self.options),
+            "Exporter": self.exporter,
+            "ExporterAttrs": dict(self.exporter_options),
+            "Cache": {"Exports": _entries(self.cache_to), "Imports": _entries(self.cache_from)},
+            "Entitlements": list(self.entitlements),
+        }
+
+
+def solve(
+    transport: Transport, request: Request, offer: Offer, listener: Listener
+) -> dict[str, str]:
+    """Build, and return what the exporter says, such as `containerimage.digest`.
+
+    An exception on the way out, be it an interrupt, cancels the build on the worker. SIGTERM does
+    the same as an interrupt.
+
+    Raises:
+        BuildError: with the end of the log of the step that failed.
+        ImagekitError: something of this machine's that the worker asked for could not be given.
+    """
+    build = _Build(transport, listener)
+    with _terminable(), Session(transport, offer) as session:
+        try:
+            return build.run(request.message(build.reference, session.identifier))
+        except grpc.RpcError as error:
+            raise session.failure or build.explained(error) from error
+
+
+@final
+class _Build:
+    def __init__(self, transport: Transport, listener: Listener) -> None:
+        self.reference = secrets.token_hex(12)
+        self._transport = transport
+        self._listener = listener
+        self._reader = Reader()
+
+    def run(self, message: Mapping[str, Any]) -> dict[str, str]:
+        channel = self._transport.channel
+        answer = rpc.solve(channel).future(message)
+        # Only asked now: a worker does not know a build before it was told of it.
+        updates = rpc.status(channel)({"Ref": self.reference})
+        watcher = threading.Thread(target=self._watch, args=(updates,), daemon=True)
+        watcher.start()
+        try:
+            response: dict[str, str] = answer.result().get("ExporterResponse", {})
+        finally:
+            answer.cancel()
+            # The log's end comes after the answer.
+            watcher.join(_STATUS_SECONDS)
+            updates.cancel()
+            watcher.join()
+        return response
+
+    def explained(self, error: Any) -> BuildError:
+        """The worker's error, with what the failed step printed last."""
+        said = _without_prefixes(error.details() or "")
+        where = f"building on {self._transport.address}"
+        if error.code() == grpc.StatusCode.UNAVAILABLE:
+            running = self._reader.running_step
+            during = f" during {running!r}" if running else ""
+            return BuildError(
+                f"{where}: the connection to the worker was lost{during}: {said}",
+                hint="it died, was restarted or can't be reached; build again",
+            )
+        hint = None
+        if _FULL in said:
+            hint = "free space on the worker: `docker builder prune`, `buildctl prune`"
+        elif any(mark in said for mark in _PARSE):
+            hint = "`imagekit plan --dockerfile` shows the file"
+        failed = self._reader.failed_step
+        if failed is None:
+            return BuildError(f"{where}: {said}", hint=hint)
+        name, output = failed
+        if _FULL in output and hint is None:
+            hint = "the step ran out of disk space on the worker"
+        lines = output.splitlines()[-_LINES_SHOWN:]
+        log = "".join(f"\n  | {line}" for line in lines)
+        return BuildError(f"{where}: {name}: {said}{log}", hint=hint)
+
+    def _watch(self, updates: Any) -> None:
+        try:
+            for response in updates:
+                for event in self._reader.events(response):
+                    self._listener.hear(event)
+        except grpc.RpcError:
+            return  # the answer's own error says more
+
+
+def _entries(caches: Sequence[Cache]) -> list[dict[str, Any]]:
+    return [{"Type": cache.kind, "Attrs": dict(cache.options)} for cache in caches]
+
+
+def _without_prefixes(text: str) -> str:
+    for prefix in ("failed to solve: ", "failed to solve with frontend dockerfile.v0: "):
+        text = text.removeprefix(prefix)
+    return text.strip() or "it failed and did not say why"
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM interrupts the block, so that all that it opened is closed."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A plan as a Dockerfile: what BuildKit is to do to reach the image that the native builder makes.
+
+Wheels are installed in stages of their own, large ones alone, and copied into the image as layers
+that don't depend on each other where the worker can do that. What changes most often comes last.
+Nothing but the base is pulled: there is no `# syntax=` line. Packages come from the indexes that
+the secret `imagekit-uv` names (a uv.toml), and are believed by their hashes alone; `imagekit-ca`
+is a CA bundle. Neither leaves a trace, since mounted secrets are no part of any layer.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from imagekit.errors import BuildError
+from imagekit.layers.grouping import Weighed, arrange
+from imagekit.layers.venv import PREFIX, Venv
+from imagekit.lock.model import LockedWheel
+from imagekit.plan.planner import Plan
+from imagekit.plan.steps import (
+    AddUser,
+    Configure,
+    CopyFiles,
+    InstallRuntime,
+    InstallWheels,
+    MakeEnvironment,
+    RunCommands,
+    StartFromDebian,
+    StartFromImage,
+    Step,
+)
+
+_STAGE_BUDGET = 12
+"""A stage costs the start of two containers; a layer that many share is pushed whole."""
+_TOOLS = "/run/imagekit/tools"
+_WHEELS = "/wheels"
+_ESCAPED = re.compile(r'[\\"$]')
+_PLAIN = re.compile(r"[\w./-]+", re.ASCII)
+_UNWRITABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""What a line of a Dockerfile can't hold; such a value goes in as a build argument."""
+_KNOWN = (
+    StartFromDebian,
+    StartFromImage,
+    AddUser,
+    MakeEnvironment,
+    InstallWheels,
+    InstallRuntime,
+    CopyFiles,
+    RunCommands,
+    Configure,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Wheels that are installed together.
+
+    Attributes:
+        folder: in the context; holds `requirements.txt`, and the wheels that no index has.
+        comments: what is installed, for people.
+        install: the command, as JSON.
+        compile: the one that makes the bytecode, or empty.
+    """
+
+    name: str
+    folder: str
+    wheels: tuple[LockedWheel, ...]
+    comments: tuple[str, ...]
+    install: str
+    compile: str
+
+    @property
+    def requirements(self) -> str:
+        """One line per wheel, believed by its hash alone."""
+        return "".join(f"{w.name}=={w.version} --hash=sha256:{w.sha256}\n" for w in self.wheels)
+
+
+@dataclass(frozen=True, slots=True)
+class Dockerfile:
+    """The text, the values of its build arguments, and the stages whose files the context holds."""
+
+    text: str
+    arguments: Mapping[str, str]
+    stages: tuple[Stage, ...]
+
+
+def render_dockerfile(plan: Plan, base: str, *, link: bool = True) -> Dockerfile:
+    """The Dockerfile of a plan.
+
+    Args:
+        plan: of one platform.
+        base: what FROM names.
+        link: whether the worker knows `COPY --link`; engines before 23 don't.
+
+    Raises:
+        BuildError: the plan has a step that can't be written as a Dockerfile.
+    """
+    refuse_unknown(plan.steps)
+    arguments: dict[str, str] = {}
+    configure = only(plan.steps, Configure)
+    stages = tuple(_stages(plan))
+    runtimes = [step for step in plan.steps if isinstance(step, InstallRuntime)]
+    values = {
+        "base": base,
+        "link": link,
+        "user": any(isinstance(step, AddUser) for step in plan.steps),
+        "stages": stages,
+        "scripts": any(step.flyte_names for step in runtimes),
+        "copies": list(_copies(plan.steps)),
+        "commands": list(_commands(plan.steps)),
+        "env": _written(configure.env, "env", arguments),
+        "labels": _written(configure.labels, "label", arguments),
+        "python": plan.venv.executable,
+        "run_as": configure.user,
+        "root": configure.user.partition(":")[0] in ("0", "root"),
+        "workdir": _plain_or_quoted(configure.workdir),
+        "entrypoint": json.dumps(list(configure.entrypoint)),
+    }
+    text = _template().render(values, arguments=sorted(arguments))
+    return Dockerfile(text, arguments, stages)
+
+
+def refuse_unknown(steps: Sequence[Step]) -> None:
+    """Raise BuildError for a step that can't be written as a Dockerfile."""
+    for step in steps:
+        if not isinstance(step, _KNOWN):
+            raise BuildError(
+                f"a Dockerfile can't do this step yet: {type(step).__name__}",
+                hint="`builder: native` can",
+            )
+    workdir = only(steps, Configure).workdir
+    if _UNWRITABLE.search(workdir):
+        raise BuildError(f"a Dockerfile can't hold the workdir {workdir!r}")
+
+
+def only(steps: Sequence[Step], kind: type[Any]) -> Any:
+    return next(step for step in steps if isinstance(step, kind))
+
+
+def copies_of(steps: Sequence[Step]) -> Iterator[tuple[str, CopyFiles]]:
+    """The copied files, and the folder of the context that holds them."""
+    found = (step for step in steps if isinstance(step, CopyFiles))
+    for number, step in enumerate(found, 1):
+        yield f"files-{number}", step
+
+
+def is_local(wheel: LockedWheel) -> bool:
+    """Whether no index has the wheel, so that it is in the context."""
+    return wheel.url is None or not wheel.url.startswith(("http://", "https://"))
+
+
+def _stages(plan: Plan) -> Iterator[Stage]:
+    installs = [step for step in plan.steps if isinstance(step, InstallWheels)]
+    wheels = {wheel.name: wheel for step in installs for wheel in step.wheels}
+    bytecode = any(step.bytecode for step in installs)
+    weighed = [Weighed(wheel.name, wheel.size_bytes or 0) for wheel in wheels.values()]
+    for number, group in enumerate(arrange(weighed, _STAGE_BUDGET), 1):
+        found = [wheels[each.name] for each in group]
+        yield _stage(f"wheels-{number}", found, plan.venv, bytecode=bytecode)
+    for step in plan.steps:
+        if isinstance(step, InstallRuntime):
+            yield _stage("runtime", [_runtime(step)], plan.venv, bytecode=step.bytecode)
+
+
+def _runtime(step: InstallRuntime) -> LockedWheel:
+    filename = f"imagekit_runtime-{step.pin.version}-py3-none-any.whl"
+    return LockedWheel("imagekit-runtime", step.pin.version, filename, step.pin.sha256)
+
+
+def _stage(name: str, wheels: Sequence[LockedWheel], venv: Venv, *, bytecode: bool) -> Stage:
+    return Stage(
+        name,
+        f"stages/{name}",
+        tuple(wheels),
+        tuple(f"{each.name} {each.version}" for each in wheels),
+        json.dumps(_install(offline=all(is_local(each) for each in wheels))),
+        json.dumps(_compile(venv, wheels)) if bytecode else "",
+    )
+
+
+def _install(*, offline: bool) -> list[str]:
+    return [
+        f"{_TOOLS}/uv",
+        "pip",
+        "install",
+        "--no-deps",
+        "--require-hashes",
+        "--only-binary=:all:",
+        f"--prefix={_WHEELS}",
+        *(["--no-index"] if offline else []),
+        "--requirement=/run/imagekit/stage/requirements.txt",
+    ]
+
+
+def _compile(venv: Venv, wheels: Sequence[LockedWheel]) -> list[str]:
+    """Distributions are named by the first two parts of their wheels' names, as their folders."""
+    names = ["-".join(wheel.filename.split("-")[:2]) + ".dist-info" for wheel in wheels]
+    site_packages = venv.site_packages.removeprefix(f"{PREFIX}/")
+    script = f"{_TOOLS}/compile_installed.py"
+    options = ["-s", "-S", "-B", script, _WHEELS, venv.python, PREFIX, site_packages]
+    return [venv.executable, *options, *names]
+
+
+def _copies(steps: Sequence[Step]) -> Iterator[Mapping[str, str]]:
+    for source, step in copies_of(steps):
+        workdir = step.workdir.rstrip("/")
+        parent = workdir.rpartition("/")[0]
+        yield {
+            "comment": " ".join(step.what.split()),
+            "folder": _paths(f"{source}-folder/", f"{parent}/"),
+            "files": _paths(f"{source}/", f"{workdir}/"),
+        }
+
+
+def _paths(source: str, target: str) -> str:
+    """The two words of COPY, of which variables are expanded and which blanks would part."""
+    if _PLAIN.fullmatch(target):
+        return f"{source} {target}"
+    return json.dumps([source, quoted(target)])
+
+
+def _commands(steps: Sequence[Step]) -> Iterator[Mapping[str, Any]]:
+    for step in steps:
+        if isinstance(step, RunCommands):
+            mounts = [
+                f"--mount=type=secret,id={name},target={quoted(target)}"
+                for name, (_, target) in command_secrets(step).items()
+            ]
+            yield {"mounts": mounts, "words": json.dumps(["/bin/sh", "-c", step.script])}
+
+
+def command_secrets(step: RunCommands) -> Mapping[str, tuple[str, str]]:
+    """Where a secret lies here, and where the commands find it, by its identifier."""
+    return {f"imagekit-secret-{number}": pair for number, pair in enumerate(step.secrets, 1)}
+
+
+def _written(
+    values: Mapping[str, str], what: str, arguments: dict[str, str]
+) -> list[tuple[str, str]]:
+    return [
+        (name, _value(value, f"{what}_{number}", arguments))
+        for number, (name, value) in enumerate(sorted(values.items()), 1)
+    ]
+
+
+def _value(text: str, name: str, arguments: dict[str, str]) -> str:
+    """`text` in quotes, or as a build argument where no quotes can hold it."""
+    if _UNWRITABLE.search(text):
+        argument = f"imagekit_{name}"
+        arguments[argument] = text
+        return f'"${{{argument}}}"'
+    return quoted(text)
+
+
+def _plain_or_quoted(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) else quoted(text)
+
+
+def quoted(text: str) -> str:
+    """One word for an instruction that expands variables: its value is exactly `text`."""
+    return '"' + _ESCAPED.sub(r"\\\g<0>", text) + '"'
+
+
+@functools.cache
+def _template() -> Any:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - slow
+
+    environment = Environment(  # noqa: S701 - Dockerfiles, not HTML
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("image.Dockerfile.j2")

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which builders there are, and which options each of them has.
+
+A builder of another package is known by its entry point, and checks its options itself.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.metadata
+from collections.abc import Callable, Iterator, Mapping
+from urllib.parse import urlsplit
+
+GROUP = "imagekit.builders"
+"""The entry-point group of builders of others."""
+
+NETWORKS = ("default", "host", "none")
+
+
+def _url(text: str) -> str | None:
+    usable = urlsplit(text).scheme in ("http", "https", "file")
+    return None if usable else "is not an http, https or file URL"
+
+
+def _network(text: str) -> str | None:
+    return None if text in NETWORKS else f"is none of {', '.join(NETWORKS)}"
+
+
+Check = Callable[[str], str | None]
+"""What is wrong with an option's value, as the rest of a sentence, or None."""
+
+_DEBIAN: Mapping[str, Check] = {"debian_mirror": _url, "debian_security_mirror": _url}
+
+OPTIONS: Mapping[str, Mapping[str, Check]] = {
+    "native": _DEBIAN,
+    "docker": {**_DEBIAN, "network": _network},
+}
+"""By builder; every one of ours stands here."""
+
+
+def unknown_builder(name: str) -> tuple[str, str] | None:
+    """What to say of a name that nobody registered, with a hint; None for a builder."""
+    if name in OPTIONS or importlib.metadata.entry_points(group=GROUP, name=name):
+        return None
+    near = difflib.get_close_matches(name, OPTIONS, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"use {' or '.join(OPTIONS)}"
+    return f"builder {name!r} is not supported", hint
+
+
+def wrong_options(
+    builder: str, options: Mapping[str, str]
+) -> Iterator[tuple[str, str, str | None]]:
+    """Each option that the builder does not have or can't use: its name, what to say, a hint."""
+    known = OPTIONS.get(builder)
+    if known is None:
+        return
+    for name, text in options.items():
+        if name not in known:
+            yield name, f"unknown option {name!r}", f"{builder} knows {' and '.join(known)}"
+        elif problem := known[name](text):
+            yield name, f"builder_options.{name} {problem}", None

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Dockerfile of each case's plan. To add one: a folder in cases/."""
+
+from __future__ import annotations
+
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from imagekit.errors import BuildError
+from imagekit.plan.dockerfile import render_dockerfile
+from tests.golden.compare import check_golden
+from tests.golden.test_plans import CASES, plan_of
+
+REFUSED = {"debian": "InstallDebian"}
+"""Cases with a step that a Dockerfile can't do yet."""
+
+RENDERED = sorted(case for case in CASES.iterdir() if case.name not in REFUSED)
+HADOLINT = Path(sysconfig.get_path("scripts"), "hadolint")
+
+
+@pytest.mark.parametrize("case", RENDERED, ids=lambda case: case.name)
+def test_a_dockerfile_is_the_reviewed_one(case: Path) -> None:
+    """Instruction by instruction."""
+    rendered = render_dockerfile(plan_of(case), "base.example/image:1")
+    check_golden(case / "Dockerfile", rendered.text)
+
+
+@pytest.mark.parametrize("case", RENDERED, ids=lambda case: case.name)
+@pytest.mark.parametrize("link", [True, False], ids=["link", "no-link"])
+def test_hadolint_finds_nothing(case: Path, tmp_path: Path, link: bool) -> None:
+    """Not even in its advice on style."""
+    file = tmp_path / "Dockerfile"
+    file.write_text(render_dockerfile(plan_of(case), "base.example/image:1", link=link).text)
+    done = subprocess.run(
+        [HADOLINT, "--no-color", str(file)], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout + done.stderr, done.returncode) == ("", 0)
+
+
+@pytest.mark.parametrize("case", sorted(REFUSED))
+def test_a_step_that_no_dockerfile_can_do_is_refused_by_name(case: str) -> None:
+    """Before anything is built."""
+    with pytest.raises(BuildError, match=REFUSED[case]):
+        render_dockerfile(plan_of(CASES / case), "base.example/image:1")
