@@ -27,8 +27,8 @@ _LOADERS = {
 }
 _FAILED = 0xFFFFFFFF
 _WORKERS = os.cpu_count() or 1
-_BATCH_FILES = 64
-_BATCH_BYTES = 1 << 20
+_BATCH_FILES = 256
+_BATCH_BYTES = 4 << 20
 _SERVER = Path(__file__).with_name("compile_server.py")
 
 
@@ -99,14 +99,9 @@ class BytecodeCompiler:
         with ours, theirs:
             socket.send_fds(self._control, [b"x"], [theirs.fileno()])
             theirs.close()
-            results = []
+            ours.sendall(_request(batch))
             with ours.makefile("rb") as reader:
-                for path, source in batch:
-                    name = b"/" + path.encode("utf-8", "surrogateescape")
-                    ours.sendall(len(name).to_bytes(4, "big") + name)
-                    ours.sendall(len(source).to_bytes(4, "big") + source)
-                    results.append((self._pyc_path(path), self._answer(reader, path)))
-        return results
+                return [(self._pyc_path(path), self._answer(reader, path)) for path, _ in batch]
 
     def _pyc_path(self, path: str) -> str:
         folder, slash, name = path.rpartition("/")
@@ -147,6 +142,15 @@ class BytecodeCompiler:
             f"starting the base's {self._python} to compile bytecode: {reason}",
             hint="`compile_bytecode: false` in the spec builds without it",
         )
+
+
+def _request(batch: list[tuple[str, bytes]]) -> bytes:
+    """As compile_server.py reads it: all at once, so that its process never waits for ours."""
+    parts = [len(batch).to_bytes(4, "big")]
+    for path, source in batch:
+        for part in (b"/" + path.encode("utf-8", "surrogateescape"), source):
+            parts += [len(part).to_bytes(4, "big"), part]
+    return b"".join(parts)
 
 
 def _batches(sources: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:

@@ -5,12 +5,14 @@ Reads file descriptors from the socket that is its standard input, and forks for
 serves one batch. So every batch is compiled in a process of the same state, whatever was
 compiled before, which `marshal` needs to give the same bytes for the same source.
 
-Frames, all lengths as four bytes, big-endian: path length, path, source length, source; the
-answer is the .pyc's length and bytes, or 0xFFFFFFFF where the source does not compile.
+Frames, all lengths as four bytes, big-endian: the number of files, then of each the path's length,
+path, source's length, source. When all have come, the answers are made, and sent in one go: of each
+the .pyc's length and bytes, or 0xFFFFFFFF where the source does not compile.
 """
 
 import gc
 import importlib.util
+import io
 import marshal
 import os
 import signal
@@ -31,16 +33,21 @@ def compiled(path: str, source: bytes) -> "bytes | None":
 
 
 def serve(connection: socket.socket) -> None:
-    stream = connection.makefile("rwb")
-    while True:
-        length = stream.read(4)
-        if not length:
-            return
-        path = stream.read(int.from_bytes(length, "big")).decode("utf-8", "surrogateescape")
-        source = stream.read(int.from_bytes(stream.read(4), "big"))
-        result = compiled(path, source)
-        stream.write(FAILED if result is None else len(result).to_bytes(4, "big") + result)
-        stream.flush()
+    with connection.makefile("rb") as stream:
+        sources = [(_frame(stream), _frame(stream)) for _ in range(_number(stream))]
+    answers = []
+    for path, source in sources:
+        result = compiled(path.decode("utf-8", "surrogateescape"), source)
+        answers.append(FAILED if result is None else len(result).to_bytes(4, "big") + result)
+    connection.sendall(b"".join(answers))
+
+
+def _number(stream: io.BufferedReader) -> int:
+    return int.from_bytes(stream.read(4), "big")
+
+
+def _frame(stream: io.BufferedReader) -> bytes:
+    return stream.read(_number(stream))
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from imagekit.layers import formats
 from imagekit.layers.venv import Venv
 from imagekit.layers.wheel_archive import WheelArchive
 from imagekit.layers.wheel_file import WheelFile
-from imagekit.layers.wheel_install import Copied, Made, plan
+from imagekit.layers.wheel_install import Copied, Made, parents, plan
 from imagekit.usage import used
 
 
@@ -45,8 +45,8 @@ def refuse_conflicts(wheels: Sequence[WheelFile], venv: Venv) -> None:
             files = plan(archive, venv).files
         for file in files:
             _claim(owners, file, wheel.filename)
-            for parent in _parents(file.path):
-                folders.setdefault(parent, wheel.filename)
+        for parent in parents(file.path for file in files):
+            folders.setdefault(parent, wheel.filename)
     for path in sorted(owners.keys() & folders.keys()):
         raise _conflict(path, owners[path][0], folders[path], "a file in one, a folder in another")
 
@@ -64,13 +64,6 @@ def _content(file: Copied | Made) -> tuple[int, int]:
     if isinstance(file, Made):
         return zlib.crc32(file.data), len(file.data)
     return file.member.crc32, file.member.size_bytes
-
-
-def _parents(path: str) -> Iterable[str]:
-    parent = path.rpartition("/")[0]
-    while parent:
-        yield parent
-        parent = parent.rpartition("/")[0]
 
 
 def _conflict(path: str, first: str, second: str, how: str) -> BuildError:

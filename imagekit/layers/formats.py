@@ -15,5 +15,5 @@ TREE = "tree-1"
 JOB = "job-1"
 """How what a job changed is kept (`jobs/sandbox.py`)."""
 
-BYTECODE = "1"
+BYTECODE = "2"
 """How modules are compiled (`bytecode.py`): other batches give other bytes."""

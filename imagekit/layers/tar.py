@@ -57,7 +57,7 @@ def header(entry: Entry) -> bytes:
         body = b"".join(_record(key, value) for key, value in sorted(records))
         extended = Entry("././@PaxHeader", PAX, len(body))
         blocks = _ustar(extended, extended.path, len(body)) + body + padding(len(body))
-    short = replace(entry, target=_cut(entry.target))
+    short = replace(entry, target=_cut(entry.target)) if entry.target else entry
     return blocks + _ustar(short, _cut(name), size_bytes)
 
 

@@ -8,6 +8,7 @@ installed projects"), but for the exceptions that docs/reference/layers.md lists
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from imagekit.errors import IntegrityError
@@ -148,6 +149,9 @@ def _row(file: Copied | Made, listed: record.Row, venv: Venv) -> record.Row:
 
 
 def _relative(path: str, venv: Venv) -> str:
+    below = f"{venv.site_packages}/"
+    if path.startswith(below):
+        return path[len(below) :]
     return posixpath.relpath(path, venv.site_packages)
 
 
@@ -157,13 +161,19 @@ def _refuse_clashes(files: list[Copied | Made], venv: Venv, source: str) -> None
     if len(taken) != len(paths):
         twice = sorted(path for path in taken if paths.count(path) > 1)
         raise IntegrityError(f"{source}: writes {twice[0]} twice")
-    folders = {parent for path in paths for parent in _parents(path)}
+    folders = parents(paths)
     for path in sorted(taken & (folders | venv.reserved)):
         raise IntegrityError(f"{source}: {path} can't be a file of a wheel")
     for path in sorted(folders & venv.reserved):
         raise IntegrityError(f"{source}: {path} belongs to the environment")
 
 
-def _parents(path: str) -> list[str]:
-    parts = path.split("/")
-    return ["/".join(parts[:length]) for length in range(1, len(parts))]
+def parents(paths: Iterable[str]) -> set[str]:
+    """All folders above any of `paths`."""
+    found: set[str] = set()
+    for path in paths:
+        parent = path.rpartition("/")[0]
+        while parent and parent not in found:
+            found.add(parent)
+            parent = parent.rpartition("/")[0]
+    return found
