@@ -16,4 +16,4 @@ JOB = "job-1"
 """How what a job changed is kept (`jobs/sandbox.py`)."""
 
 BYTECODE = "2"
-"""How modules are compiled (`bytecode.py`): other batches give other bytes."""
+"""How modules are compiled (`bytecode.py`): other batches may give other bytes."""
