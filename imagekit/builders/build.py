@@ -11,6 +11,7 @@ from pathlib import Path
 from imagekit.builders.base import open_base
 from imagekit.builders.compiling import choose_interpreter
 from imagekit.builders.debian_root import debian_interpreter
+from imagekit.builders.identity import native_identity
 from imagekit.builders.latest import remember_image
 from imagekit.builders.layerings import known_layers, layerings, with_bytecode
 from imagekit.builders.model import BuildRequest, Built
@@ -110,7 +111,12 @@ def _build_one(
             lambda of: debian_interpreter(spec.builder_options, of, progress),
         )
     plan = make_plan(
-        spec, folder, lock, base_layers=base.layer_count, leave_out=own_files(spec_path)
+        spec,
+        folder,
+        lock,
+        base_layers=base.layer_count,
+        leave_out=own_files(spec_path),
+        made_by=native_identity(lock, bytecode=spec.compile_bytecode),
     )
     indexes = [*filter(None, [spec.pip_index]), *spec.pip_extra_index_url]
     image = build_image(lock, plan, base, interpreter, indexes, progress)

@@ -8,12 +8,13 @@ so is the image.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from imagekit.builders.base import Base, open_base
+from imagekit.builders.identity import dockerfile_identity, native_identity
 from imagekit.builders.layerings import Layering, assembled, layerings, with_bytecode
 from imagekit.builders.record import Record
 from imagekit.errors import BuildError
@@ -24,7 +25,7 @@ from imagekit.lock.model import KnownLayer, Lock, LockedWheel
 from imagekit.oci.assemble import Addition
 from imagekit.oci.image import Image
 from imagekit.oci.layer import GZIP_LAYER, Layer
-from imagekit.plan.planner import make_plan
+from imagekit.plan.planner import Plan, make_plan
 from imagekit.plan.steps import Step
 from imagekit.progress import Progress
 from imagekit.spec.model import ImageSpec
@@ -88,15 +89,15 @@ class Forecast:
 
 
 def forecast(spec: ImageSpec, spec_path: Path, lock: Lock, progress: Progress) -> Forecast:
-    """Plan the build of `spec` from `lock`; nothing is downloaded, unpacked or compiled."""
+    """Plan the build of `spec` from `lock`; nothing is downloaded, unpacked or compiled.
+
+    Of builders other than the native one no layer is known before it is built.
+    """
     base = open_base(spec, spec_path.parent, lock, progress)
-    plan = make_plan(
-        spec, spec_path.parent, lock, base_layers=base.layer_count, leave_out=own_files(spec_path)
-    )
+    plan = _plan(spec, spec_path, lock, base)
     made = [*base.layerings(bytecode=with_bytecode(plan)), *layerings(plan, base.interpreter)]
-    table = {known.recipe: known for known in lock.layers}
-    cache = LayerCache()
-    above = [_forecast_layer(each, cache, table) for each in made]
+    look_up = _look_up(lock) if _is_native(spec) else _unknown
+    above = [look_up(each) for each in made]
     additions = [
         Addition(found.layer, layering.created_by)
         for layering, found in zip(made, above, strict=True)
@@ -112,6 +113,33 @@ def forecast(spec: ImageSpec, spec_path: Path, lock: Lock, progress: Progress) -
         container=without_layers.config.object("config").members,
         image=assembled(lock, plan, base.image, additions) if known else None,
     )
+
+
+def _is_native(spec: ImageSpec) -> bool:
+    return spec.builder in (None, "native")
+
+
+def _plan(spec: ImageSpec, spec_path: Path, lock: Lock, base: Base) -> Plan:
+    native = native_identity(lock, bytecode=spec.compile_bytecode)
+    return make_plan(
+        spec,
+        spec_path.parent,
+        lock,
+        base_layers=base.layer_count,
+        leave_out=own_files(spec_path),
+        made_by=native if _is_native(spec) else dockerfile_identity(),
+    )
+
+
+def _look_up(lock: Lock) -> Callable[[Layering], ForecastLayer]:
+    table = {known.recipe: known for known in lock.layers}
+    cache = LayerCache()
+    return lambda layering: _forecast_layer(layering, cache, table)
+
+
+def _unknown(layering: Layering) -> ForecastLayer:
+    origin = layering.created_by.removeprefix("imagekit: ")
+    return ForecastLayer(origin, "built", None, layering.from_bytes, layering.step)
 
 
 def _below(base: Base) -> tuple[ForecastLayer, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from imagekit.builders.base import Base, open_base
 from imagekit.builders.dockerfile_context import context_entries, secrets
+from imagekit.builders.identity import dockerfile_identity
 from imagekit.builders.model import BuildRequest
 from imagekit.buildkit.session import Login, Offer
 from imagekit.buildkit.tree import Entry, arranged
@@ -60,6 +61,7 @@ def prepare(request: BuildRequest, lock: Lock) -> Prepared:
         lock,
         base_layers=base.layer_count,
         leave_out=own_files(request.spec_path),
+        made_by=dockerfile_identity(),
     )
     refuse_unknown(plan.steps)
     return Prepared(request, lock, base, plan)

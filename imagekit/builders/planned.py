@@ -17,17 +17,19 @@ from imagekit.spec.model import ImageSpec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from imagekit.builders.existing import Existing
     from imagekit.builders.sending import Sending
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """`name` is the image's, with its tag; `sending` is None where no registry was asked."""
+    """`name` is the image's, with its tag; the rest is None where no registry was asked."""
 
     name: str
     platforms: tuple[Forecast, ...]
     registry: str | None = None
     sending: Sending | None = None
+    existing: Existing | None = None
 
     @property
     def digest(self) -> str | None:
@@ -50,9 +52,10 @@ class Planned:
             "unknown": list(self.unknown),
             "platforms": [self._platform(each) for each in self.platforms],
         }
-        if self.sending is not None:
+        if self.sending is not None and self.existing is not None:
             found["push"] = {
                 "registry": self.registry,
+                "image": self.existing.answer,
                 "size_bytes": self.sending.size_bytes,
                 "exact": self.sending.exact,
             }
@@ -108,6 +111,7 @@ def plan_image(
     if push_to is None:
         return Planned(name, platforms)
     # Only here: most plans ask no registry.
+    from imagekit.builders.existing import existing  # noqa: PLC0415
     from imagekit.builders.sending import sending  # noqa: PLC0415
     from imagekit.registry.client import RegistryClient  # noqa: PLC0415
     from imagekit.registry.reference import RegistryReference  # noqa: PLC0415
@@ -117,6 +121,7 @@ def plan_image(
     client = RegistryClient(progress=progress)
     try:
         found = sending([each.image for each in platforms], layers, reference, client)
+        there = existing(reference, locks, client)
     finally:
         client.close()
-    return Planned(name, platforms, str(reference), found)
+    return Planned(name, platforms, str(reference), found, there)

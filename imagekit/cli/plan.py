@@ -69,6 +69,8 @@ def _lines(planned: Planned) -> Iterator[str]:
     if planned.sending is not None:
         least = "" if planned.sending.exact else "at least "
         yield f"push    {least}{shown_size(planned.sending.size_bytes)} to {planned.registry}"
+    if planned.existing is not None and planned.existing.answer == "exists":
+        yield f"exists  {planned.registry}@{planned.existing.digest}, from this very lock"
     if planned.digest is not None:
         yield f"digest  {planned.digest}"
     else:

@@ -12,11 +12,11 @@ from imagekit.debian.base import DebianBase
 
 def recipe(base: DebianBase) -> str:
     """Names all that a base's tree depends on: its packages, and the code and data at work."""
-    return f"debian base {base.digest} by {_workings()}"
+    return f"debian base {base.digest} by {workings()}"
 
 
 @cache
-def _workings() -> str:
+def workings() -> str:
     """A digest of this package's code and data: a base made by other code is another base."""
     digest = hashlib.sha256()
     package = Path(__file__).parent

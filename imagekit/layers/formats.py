@@ -17,3 +17,6 @@ JOB = "job-1"
 
 BYTECODE = "2"
 """How modules are compiled (`bytecode.py`): other batches may give other bytes."""
+
+RECORD = "1"
+"""How an image says what it was made from (`builders/record.py`)."""

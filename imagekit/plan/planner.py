@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,7 +52,13 @@ class Plan:
 
 
 def make_plan(
-    spec: ImageSpec, folder: Path, lock: Lock, *, base_layers: int, leave_out: Collection[Path]
+    spec: ImageSpec,
+    folder: Path,
+    lock: Lock,
+    *,
+    base_layers: int,
+    leave_out: Collection[Path],
+    made_by: Mapping[str, str],
 ) -> Plan:
     """Plan the build of `spec`.
 
@@ -62,6 +68,7 @@ def make_plan(
         lock: what it was resolved to.
         base_layers: how many layers the base has.
         leave_out: absolute paths that are never copied: the spec and its lock.
+        made_by: the builder, and what of its version its layers depend on.
     """
     venv = Venv(lock.target.python_path, lock.target.python_version)
     others = _OTHER_LAYERS + (_DEBIAN_LAYERS if lock.apt else 0) + bool(spec.commands)
@@ -79,7 +86,7 @@ def make_plan(
     if spec.commands:
         steps.append(RunCommands(tuple(spec.commands), configure.env))
     steps.append(configure)
-    return Plan(tuple(steps), venv, _tag(lock, spec, steps, configure))
+    return Plan(tuple(steps), venv, _tag(lock, spec, steps, configure, made_by))
 
 
 def _base(lock: Lock) -> Iterator[Step]:
@@ -138,7 +145,13 @@ def _configure(spec: ImageSpec, venv: Venv) -> Configure:
     return Configure(env, tuple(entrypoint), user, workdir, dict(spec.labels))
 
 
-def _tag(lock: Lock, spec: ImageSpec, steps: list[Step], configure: Configure) -> str:
+def _tag(
+    lock: Lock,
+    spec: ImageSpec,
+    steps: list[Step],
+    configure: Configure,
+    made_by: Mapping[str, str],
+) -> str:
     """Hash of everything that enters the image, and of nothing else."""
     copies = [
         [step.workdir, [node.identity for node in step.nodes]]
@@ -147,6 +160,7 @@ def _tag(lock: Lock, spec: ImageSpec, steps: list[Step], configure: Configure) -
     ]
     content = {
         "lock": lock.digest,
+        "made by": dict(made_by),
         "bytecode": spec.compile_bytecode,
         "copies": copies,
         "env": configure.env,

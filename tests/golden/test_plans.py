@@ -27,7 +27,9 @@ def plan_of(case: Path) -> Plan:
     spec = load_spec(case / "spec.yaml")
     (lock,) = lock_file.read(case / "lock.toml") or ()
     layers = BASE_LAYERS[lock.base["kind"]]
-    return make_plan(spec, case, lock, base_layers=layers, leave_out=())
+    return make_plan(
+        spec, case, lock, base_layers=layers, leave_out=(), made_by={"builder": "golden"}
+    )
 
 
 def rendered(plan: Plan) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from imagekit.builders.build import build
+from imagekit.builders.existing import existing
 from imagekit.builders.forecast import forecast
 from imagekit.builders.latest import latest_image
 from imagekit.builders.planned import Planned, plan_image
@@ -24,7 +25,7 @@ from imagekit.progress import Silent
 from imagekit.registry.client import RegistryClient
 from imagekit.registry.reference import RegistryReference
 from tests.fakes.registry_server import Server
-from tests.unit.imagekit.builders.project import PLATFORM, Project
+from tests.unit.imagekit.builders.project import OTHER, PLATFORM, Project
 
 pytestmark = pytest.mark.registry
 EDITS = 30
@@ -174,3 +175,24 @@ def test_an_image_in_a_registry_is_inspected_and_explained(
     old = RegistryClient().pull(RegistryReference.parse(place.removeprefix("docker://")))
     changes = explain(old, forecast(project.spec, project.path, lock, Silent()))
     assert [str(each.cause) for each in changes] == ["file src/task.py: content"]
+
+
+def test_an_image_exists_when_its_manifest_names_the_lock(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tag that is there proves nothing, and an index has to name the lock of each platform."""
+    project = Project(tmp_path, monkeypatch)
+    reference = RegistryReference.parse(f"{server.address}/plans/existing:1")
+    client = RegistryClient()
+    alpha = project.locks({PLATFORM: [project.wheel("alpha")]})
+    assert existing(reference, alpha, client).answer == "absent"
+    built = project.build(project.wheel("alpha"), to=(f"docker://{reference}",))
+    found = existing(reference, alpha, client)
+    assert (found.answer, found.digest) == ("exists", built.digest)
+    other = project.locks({PLATFORM: [project.wheel("beta")]})
+    assert existing(reference, other, client).answer == "absent"
+    both = {PLATFORM: [project.wheel("alpha")], OTHER: [project.wheel("alpha")]}
+    assert existing(reference, project.locks(both), client).answer == "absent"
+    built = project.build_all(both, to=(f"docker://{reference}",))
+    found = existing(reference, project.locks(both), client)
+    assert (found.answer, found.digest) == ("exists", built.digest)

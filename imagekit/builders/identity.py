@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who makes an image, as far as its bytes depend on that: a part of the image's tag.
+
+The same spec and lock built by another builder, or by one whose layers come out otherwise, are
+another image, and must not be found under the same tag.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from imagekit.debian.recipe import workings
+from imagekit.layers import formats
+from imagekit.lock.model import Lock
+
+_PACKAGE = Path(__file__).parent.parent
+_DOCKERFILE = (
+    "layers/compile_installed.py",
+    "layers/users.py",
+    "layers/venv.py",
+    "plan/dockerfile.py",
+    "plan/templates/image.Dockerfile.j2",
+)
+"""What decides what a Dockerfile's build leaves."""
+
+
+def native_identity(lock: Lock, *, bytecode: bool) -> Mapping[str, str]:
+    """Of the native builder: the versions that its recipes hold."""
+    found = {
+        "builder": "native",
+        "compressor": formats.COMPRESSOR,
+        "record": formats.RECORD,
+        "tree": formats.TREE,
+        "wheels": formats.WHEELS,
+    }
+    if bytecode:
+        found["bytecode"] = formats.BYTECODE
+    if lock.base["kind"] == "debian" or lock.apt is not None:
+        found["debian"] = workings()
+    return found
+
+
+@cache
+def dockerfile_identity() -> Mapping[str, str]:
+    """Of builders that work by a Dockerfile: a digest of what writes it."""
+    digest = hashlib.sha256()
+    for name in _DOCKERFILE:
+        digest.update((_PACKAGE / name).read_bytes())
+    return {"builder": "dockerfile", "template": digest.hexdigest()}
