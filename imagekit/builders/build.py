@@ -27,7 +27,7 @@ from imagekit.oci.destinations import Destination
 from imagekit.oci.image import Image
 from imagekit.oci.index import ImageIndex, Named
 from imagekit.oci.store import Store
-from imagekit.plan.planner import make_plan
+from imagekit.planning.planner import make_plan
 from imagekit.progress import Progress
 from imagekit.registry.client import RegistryClient
 from imagekit.registry.reference import RegistryReference

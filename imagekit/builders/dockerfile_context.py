@@ -24,9 +24,9 @@ from imagekit.layers.users import passwd_with_task
 from imagekit.layers.venv import PREFIX
 from imagekit.layers.wheel_file import WheelFile
 from imagekit.lock.model import Lock
-from imagekit.plan.dockerfile import Stage, copies_of, is_local
-from imagekit.plan.planner import Plan
-from imagekit.plan.steps import AddUser, InstallRuntime
+from imagekit.planning.dockerfile import Stage, copies_of, is_local
+from imagekit.planning.planner import Plan
+from imagekit.planning.steps import AddUser, InstallRuntime
 from imagekit.progress import Progress
 from imagekit.spec.model import ImageSpec
 

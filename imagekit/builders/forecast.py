@@ -25,8 +25,8 @@ from imagekit.lock.model import KnownLayer, Lock, LockedWheel
 from imagekit.oci.assemble import Addition
 from imagekit.oci.image import Image
 from imagekit.oci.layer import GZIP_LAYER, Layer
-from imagekit.plan.planner import Plan, make_plan
-from imagekit.plan.steps import Step
+from imagekit.planning.planner import Plan, make_plan
+from imagekit.planning.steps import Step
 from imagekit.progress import Progress
 from imagekit.spec.model import ImageSpec
 

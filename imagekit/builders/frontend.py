@@ -17,9 +17,9 @@ from imagekit.buildkit.tree import Entry, arranged
 from imagekit.errors import BuildError
 from imagekit.lock.file import own_files
 from imagekit.lock.model import Lock
-from imagekit.plan.dockerfile import command_secrets, refuse_unknown, render_dockerfile
-from imagekit.plan.planner import Plan, make_plan
-from imagekit.plan.steps import InstallRuntime, InstallWheels, RunCommands
+from imagekit.planning.dockerfile import command_secrets, refuse_unknown, render_dockerfile
+from imagekit.planning.planner import Plan, make_plan
+from imagekit.planning.steps import InstallRuntime, InstallWheels, RunCommands
 from imagekit.progress import Progress
 from imagekit.registry.credentials import find_credentials
 from imagekit.registry.reference import RegistryReference

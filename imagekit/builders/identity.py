@@ -21,8 +21,8 @@ _DOCKERFILE = (
     "layers/compile_installed.py",
     "layers/users.py",
     "layers/venv.py",
-    "plan/dockerfile.py",
-    "plan/templates/image.Dockerfile.j2",
+    "planning/dockerfile.py",
+    "planning/templates/image.Dockerfile.j2",
 )
 """What decides what a Dockerfile's build leaves."""
 

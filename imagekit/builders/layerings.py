@@ -25,8 +25,8 @@ from imagekit.lock.model import KnownLayer, Lock, LockedWheel
 from imagekit.oci.assemble import Addition, Settings, assemble
 from imagekit.oci.descriptor import Platform
 from imagekit.oci.image import Image
-from imagekit.plan.planner import Plan
-from imagekit.plan.steps import (
+from imagekit.planning.planner import Plan
+from imagekit.planning.steps import (
     AddUser,
     Configure,
     CopyFiles,

@@ -30,8 +30,8 @@ from imagekit.oci.assemble import Addition
 from imagekit.oci.image import Image
 from imagekit.oci.layer import FileLayer
 from imagekit.paths import cache_directory
-from imagekit.plan.planner import Plan
-from imagekit.plan.steps import InstallWheels
+from imagekit.planning.planner import Plan
+from imagekit.planning.steps import InstallWheels
 from imagekit.progress import Progress
 
 _WORKERS = (os.cpu_count() or 1) + 1

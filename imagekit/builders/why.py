@@ -15,7 +15,7 @@ from imagekit.compare.tree import FileTree
 from imagekit.errors import BuildError
 from imagekit.oci.image import Image
 from imagekit.oci.layer import Layer
-from imagekit.plan.steps import (
+from imagekit.planning.steps import (
     AddUser,
     CopyFiles,
     InstallDebian,

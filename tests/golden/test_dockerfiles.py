@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from imagekit.errors import BuildError
-from imagekit.plan.dockerfile import render_dockerfile
+from imagekit.planning.dockerfile import render_dockerfile
 from tests.golden.compare import check_golden
 from tests.golden.test_plans import CASES, plan_of
 

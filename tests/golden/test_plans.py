@@ -14,8 +14,8 @@ import pytest
 from imagekit.layers.tree import Node
 from imagekit.lock import file as lock_file
 from imagekit.lock.model import LockedWheel
-from imagekit.plan.planner import Plan, make_plan
-from imagekit.plan.steps import Step
+from imagekit.planning.planner import Plan, make_plan
+from imagekit.planning.steps import Step
 from imagekit.spec.load import load_spec
 from tests.golden.compare import check_golden
 

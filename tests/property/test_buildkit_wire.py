@@ -12,7 +12,7 @@ from imagekit.buildkit.patterns import selected
 from imagekit.buildkit.protobuf import Field, decode, encode, fields_of
 from imagekit.buildkit.tree import Entry, arranged
 from imagekit.errors import BuildError
-from imagekit.plan.dockerfile import quoted
+from imagekit.planning.dockerfile import quoted
 
 SCALARS: dict[str, st.SearchStrategy[Any]] = {
     "string": st.text(min_size=1),

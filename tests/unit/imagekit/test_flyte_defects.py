@@ -22,7 +22,7 @@ from imagekit.errors import EngineError, SpecError
 from imagekit.layers.tree import Node, scan
 from imagekit.lock.model import Lock, RuntimePin
 from imagekit.oci.image import Image
-from imagekit.plan.planner import make_plan
+from imagekit.planning.planner import make_plan
 from imagekit.progress import Silent
 from imagekit.registry.access import Access, Pace
 from imagekit.registry.client import RegistryClient

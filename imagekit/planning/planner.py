@@ -15,7 +15,7 @@ from imagekit.layers.grouping import Weighed, arrange
 from imagekit.layers.tree import scan
 from imagekit.layers.venv import Venv
 from imagekit.lock.model import Lock, LockedWheel
-from imagekit.plan.steps import (
+from imagekit.planning.steps import (
     AddUser,
     Configure,
     CopyFiles,

@@ -22,8 +22,8 @@ from imagekit.errors import BuildError
 from imagekit.layers.grouping import Weighed, arrange
 from imagekit.layers.venv import PREFIX, Venv
 from imagekit.lock.model import LockedWheel
-from imagekit.plan.planner import Plan
-from imagekit.plan.steps import (
+from imagekit.planning.planner import Plan
+from imagekit.planning.steps import (
     AddUser,
     Configure,
     CopyFiles,
