@@ -18,7 +18,7 @@ from .errors import EXIT_CODES, EntrypointError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from types import FrameType
 
 FORWARDED = (
@@ -50,10 +50,16 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         from .deliver import deliver
 
         return deliver(command)
+    if any(name.endswith("_STOP") for name in environ):
+        from .companions import accompanied
+
+        return accompanied(command, environ, supervise)
     return supervise(command, environ)
 
 
-def supervise(command: Command, environ: Mapping[str, str]) -> int:
+def supervise(
+    command: Command, environ: Mapping[str, str], at_end: Callable[[], None] | None = None
+) -> int:
     parent = os.getpid()
     reader, writer = os.pipe()
     # Where it is ignored, as some launchers leave it, the kernel throws exit codes away.
@@ -82,7 +88,10 @@ def supervise(command: Command, environ: Mapping[str, str]) -> int:
     signals.pthread_sigmask(signals.SIG_SETMASK, before)
     status = watch.wait()
     # Nothing here waits for the interpreter's tidying up, which takes as long as the rest of us.
-    os._exit(conclude(command, environ, watch, status, _told(reader)))
+    code = conclude(command, environ, watch, status, _told(reader))
+    if at_end is not None:
+        at_end()
+    os._exit(code)
 
 
 def _deadline(limit: float | None) -> float | None:

@@ -49,6 +49,11 @@ def _importable(name: str) -> bool:
         return False
 
 
+def _vllm() -> str | None:
+    python = os.environ.get("VLLM_PYTHON", "")
+    return None if os.access(python, os.X_OK) else "VLLM_PYTHON names no Python that has vLLM"
+
+
 SERVICES: Mapping[str, Callable[[], str | None]] = {
     "docker": Docker(os.environ).probe,
     "podman": Podman(os.environ).probe,
@@ -60,6 +65,7 @@ SERVICES: Mapping[str, Callable[[], str | None]] = {
     "root": _root,
     "network": _network,
     "s3": _object_store,
+    "vllm": _vllm,
     "qemu": _program("qemu-aarch64-static"),
 }
 """What each marker needs: None when it is there, else what is missing. Asked once, when used."""

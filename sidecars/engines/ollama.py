@@ -55,9 +55,11 @@ class Ollama:
             raise OptionError(["served_name: Ollama serves a model by its own name"])
         if sidecar.api_key:
             raise OptionError(["api_key: Ollama asks its clients for none"])
-        if sidecar.gate == "probe" and (fields or sidecar.store is None):
+        has_step = sidecar.native and sidecar.gate != "probe"
+        if not has_step and (fields or sidecar.store is None):
+            what = "gate='probe'" if sidecar.native else "native=False"
             raise OptionError(
-                ["gate='probe' has no step that could pull: the model has to be in a store"]
+                [f"{what} has no step that could pull: the model has to be in a store"]
             )
         return Server(
             environment=variables(

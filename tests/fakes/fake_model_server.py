@@ -132,7 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif lie == "no-token":
             self._answer(200, b"{}")
         else:
-            token = {"done": True, "choices": [{"text": "!"}], "data": [[0.5]]}
+            token = {"done": True, "choices": [{"text": "!"}], "data": [{"embedding": [0.5]}]}
             self._body(lie, {**token, "embeddings": [[0.5]]})
 
     def _create(self, data: Any) -> None:
