@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from imagekit.builders.base import Base, open_base
-from imagekit.builders.identity import dockerfile_identity, native_identity
+from imagekit.builders.identity import identity, is_native
 from imagekit.builders.layerings import Layering, assembled, layerings, with_bytecode
 from imagekit.builders.record import Record
 from imagekit.errors import BuildError
@@ -96,7 +96,7 @@ def forecast(spec: ImageSpec, spec_path: Path, lock: Lock, progress: Progress) -
     base = open_base(spec, spec_path.parent, lock, progress)
     plan = _plan(spec, spec_path, lock, base)
     made = [*base.layerings(bytecode=with_bytecode(plan)), *layerings(plan, base.interpreter)]
-    look_up = _look_up(lock) if _is_native(spec) else _unknown
+    look_up = _look_up(lock) if is_native(spec) else _unknown
     above = [look_up(each) for each in made]
     additions = [
         Addition(found.layer, layering.created_by)
@@ -115,19 +115,14 @@ def forecast(spec: ImageSpec, spec_path: Path, lock: Lock, progress: Progress) -
     )
 
 
-def _is_native(spec: ImageSpec) -> bool:
-    return spec.builder in (None, "native")
-
-
 def _plan(spec: ImageSpec, spec_path: Path, lock: Lock, base: Base) -> Plan:
-    native = native_identity(lock, bytecode=spec.compile_bytecode)
     return make_plan(
         spec,
         spec_path.parent,
         lock,
         base_layers=base.layer_count,
         leave_out=own_files(spec_path),
-        made_by=native if _is_native(spec) else dockerfile_identity(),
+        made_by=identity(spec, lock),
     )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from imagekit.debian.recipe import workings
 from imagekit.layers import formats
 from imagekit.lock.model import Lock
+from imagekit.spec.model import ImageSpec
 
 _PACKAGE = Path(__file__).parent.parent
 _DOCKERFILE = (
@@ -25,6 +26,17 @@ _DOCKERFILE = (
     "planning/templates/image.Dockerfile.j2",
 )
 """What decides what a Dockerfile's build leaves."""
+
+
+def is_native(spec: ImageSpec) -> bool:
+    return spec.builder in (None, "native")
+
+
+def identity(spec: ImageSpec, lock: Lock) -> Mapping[str, str]:
+    """Of the builder that the spec names."""
+    if is_native(spec):
+        return native_identity(lock, bytecode=spec.compile_bytecode)
+    return dockerfile_identity()
 
 
 def native_identity(lock: Lock, *, bytecode: bool) -> Mapping[str, str]:

@@ -3,23 +3,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 
 import click
 
+from imagekit.builders.model import Built
 from imagekit.cli.common import (
-    SPEC,
     build_spec,
     locked_option,
     output_option,
     print_json,
     shown_progress,
 )
-from imagekit.spec.load import load_specs
+from imagekit.errors import ImagekitError
+from imagekit.fleet.batch import build_all
+from imagekit.fleet.find import find_specs
 
 
 @click.command(epilog="Example: imagekit build spec.yaml --to oci:image")
-@click.argument("specs", metavar="SPEC...", nargs=-1, required=True, type=SPEC)
+@click.argument("specs", metavar="SPEC...", nargs=-1, required=True)
 @click.option(
     "--to",
     metavar="DEST",
@@ -28,28 +30,57 @@ from imagekit.spec.load import load_specs
     "docker-daemon:NAME:TAG; repeatable. Without it the image lands in the local store.",
 )
 @click.option("--push", is_flag=True, help="Push to the spec's registry, under the image's tag.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="How many images are built at the same time.",
+)
 @locked_option
 @output_option
 def command(
-    specs: tuple[Path, ...], to: tuple[str, ...], push: bool, locked: bool, output: str
-) -> None:
+    specs: tuple[str, ...], to: tuple[str, ...], push: bool, jobs: int, locked: bool, output: str
+) -> int:
     """Build an image from each SPEC, and print its reference with its digest.
 
-    A spec without a lock is resolved first, and the lock written beside it. A lock that no longer
-    belongs to its spec is an error: `imagekit lock` refreshes it. Of a spec with a matrix all
-    images are built, or one: SPEC is then FILE:NAME.
+    SPEC is a file, a folder with specs below it, or FILE:NAME for one image of a matrix. A spec
+    without a lock is resolved first, and the lock written beside it. A lock that no longer belongs
+    to its spec is an error: `imagekit lock` refreshes it. Of several images the largest are begun
+    first, and one that fails doesn't stop the others.
     """
     # A mistake in the last one is told before the first one is built.
-    addresses = [address for path in specs for address in load_specs(path)]
-    if to and len(addresses) > 1:
+    found = find_specs(specs)
+    if to and len(found) > 1:
         raise click.UsageError("--to takes one image: several would meet in one place")
-    images = []
+    images, failures = [], []
     with shown_progress() as progress:
-        for path in addresses:
-            built = build_spec(path, to=to, locked=locked, progress=progress, push=push)
-            image = str(built)
-            images.append({"spec": str(path), "image": image, "digest": built.digest})
-            if output == "text":
-                click.echo(image)
+        build_one = partial(build_spec, to=to, locked=locked, progress=progress, push=push)
+        for outcome in build_all(found, build_one, jobs):
+            if outcome.error is not None:
+                failures.append((str(outcome.address), outcome.error))
+            if outcome.built is not None:
+                images.append(_described(str(outcome.address), outcome.built))
+                if output == "text":
+                    click.echo(str(outcome.built))
+    if len(found) == 1 and failures:
+        raise failures[0][1]
     if output == "json":
-        print_json(images)
+        failed = [{"spec": spec, "error": error.message} for spec, error in failures]
+        print_json([*images, *failed])
+    return _summary(len(images), failures)
+
+
+def _described(spec: str, built: Built) -> dict[str, str]:
+    return {"spec": spec, "image": str(built), "digest": built.digest}
+
+
+def _summary(built: int, failures: list[tuple[str, ImagekitError]]) -> int:
+    """Tell of what failed; the exit code is the first one's."""
+    for spec, error in failures:
+        click.echo(f"error: {spec}: {error.message}", err=True)
+        if error.hint is not None:
+            click.echo(f"hint: {error.hint}", err=True)
+    if failures:
+        click.echo(f"built {built} images, {len(failures)} failed", err=True)
+    return failures[0][1].exit_code if failures else 0

@@ -24,6 +24,7 @@ VERBS: Mapping[str, str] = {
     "run": "Run a task in an image, and print its outputs as JSON.",
     "push": "Send an image to a registry.",
     "inspect": "Show what an image is made of.",
+    "matrix": "Say which of many images have to be built, for CI.",
     "cache": "Show what the caches and the local store hold.",
     "gc": "Bound the caches and the local store by size and age.",
     "diff": "Compare two images by packages, files and configuration.",

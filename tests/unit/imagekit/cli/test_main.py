@@ -47,7 +47,7 @@ def test_each_verb_is_a_command_with_an_example(
         (["biuld", "spec.yaml"], "no verb 'biuld'; did you mean build?"),
         (["zzz"], "no verb 'zzz'"),
         (["build"], "Missing argument 'SPEC...'"),
-        (["build", "gone.yaml"], "gone.yaml"),
+        (["plan", "gone.yaml"], "gone.yaml"),
         (["lock", "--output", "xml", "gone.yaml"], "'xml' is not one of"),
     ],
 )
@@ -94,9 +94,9 @@ def test_one_destination_holds_one_image(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Two images into one place would be a race for it."""
-    path = tmp_path / "spec.yaml"
-    path.write_text("name: x\n")
-    assert main(["build", str(path), str(path), "--to", f"oci:{tmp_path}"]) == 2
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.spec.yaml").write_text(f"name: {name}\n")
+    assert main(["build", str(tmp_path), "--to", f"oci:{tmp_path}/image"]) == 2
     assert "--to takes one image" in capsys.readouterr().err
 
 

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`imagekit matrix`: the images that have to be built, as GitHub Actions takes them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import click
+
+from imagekit.cli.options import print_json
+from imagekit.fleet.find import find_specs
+from imagekit.fleet.revision import tags_at
+from imagekit.fleet.rows import Row, in_registry, rows, since, table
+from imagekit.registry.client import RegistryClient
+
+
+@click.command(epilog="Example: imagekit matrix images --since origin/main")
+@click.argument("places", metavar="PATH...", nargs=-1, required=True)
+@click.option(
+    "--since",
+    "revision",
+    metavar="GITREF",
+    help="Compare with this revision instead of asking registries.",
+)
+@click.option("--all", "everything", is_flag=True, help="Print images that exist, too.")
+@click.option(
+    "--output",
+    type=click.Choice(["github", "json", "text"]),
+    default="github",
+    show_default=True,
+    help="One line for a workflow's matrix, the same in more detail, or a table for people.",
+)
+def command(places: tuple[str, ...], revision: str | None, everything: bool, output: str) -> None:
+    """Say which images of the specs in PATH... have to be built, and why.
+
+    PATH is a spec, FILE:NAME, a folder or a glob pattern. An image is left out when its registry
+    has its tag, built from its lock; whatever can't be found out is built. With nothing to do the
+    matrix is empty.
+    """
+    specs = find_specs(places)
+    if revision is None:
+        client = RegistryClient()
+        found = rows(specs, in_registry(client))
+        client.close()
+    else:
+        found = rows(specs, since(tags_at(revision, specs), revision))
+    if output == "text":
+        click.echo("\n".join(table(found)))
+        return
+    wanted = [row for row in found if row.why or everything]
+    if output == "json":
+        print_json({"include": [dataclasses.asdict(row) for row in wanted]})
+    else:
+        click.echo(json.dumps({"include": [_flat(row) for row in wanted]}))
+
+
+def _flat(row: Row) -> dict[str, Any]:
+    """Texts alone: expressions of workflows take no lists apart."""
+    return {**dataclasses.asdict(row), "platforms": ",".join(row.platforms)}
