@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from entrypoint.types.files import File as File
     from entrypoint.types.hashes import HashMethod as HashMethod
     from entrypoint.types.pickles import Pickle as Pickle
+    from imagekit.api import build as build
+    from imagekit.api import plan as plan
     from imagekit.spec.model import ImageSpec as ImageSpec
     from imagekit.tasks.task import task as task
 
@@ -30,8 +32,10 @@ _NAMES = {
     "ImageSpec": "imagekit.spec.model:ImageSpec",
     "Pickle": ".types.pickles:Pickle",
     "RecoverableError": ".errors:RecoverableError",
+    "build": "imagekit.api:build",
     "current_context": ".context:current_context",
     "on_cancel": ".process:on_cancel",
+    "plan": "imagekit.api:plan",
     "task": "imagekit.tasks.task:task",
 }
 __all__ = [
@@ -41,8 +45,10 @@ __all__ = [
     "ImageSpec",
     "Pickle",
     "RecoverableError",
+    "build",
     "current_context",
     "on_cancel",
+    "plan",
     "task",
 ]
 
@@ -57,7 +63,13 @@ if not TYPE_CHECKING:  # else a misspelt name would be any name
         module, _, attribute = _NAMES[name].partition(":")
         if module.startswith("."):
             module = _runtime() + module
-        found: object = getattr(__import__(module, fromlist=[attribute]), attribute)
+        try:
+            found: object = getattr(__import__(module, fromlist=[attribute]), attribute)
+        except ModuleNotFoundError as error:
+            raise ImportError(
+                f"imagekit.{name} needs the module {error.name}, which is not installed here: "
+                "images hold the runtime alone; the package imagekit brings all of it"
+            ) from error
         globals()[name] = found
         return found
 

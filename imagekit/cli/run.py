@@ -85,7 +85,7 @@ def command(
 
 def _image(text: str, *, locked: bool) -> Image:
     path = split(Path(text))[0]
-    if path.suffix in (".yaml", ".yml") and path.is_file():
+    if path.suffix in (".yaml", ".yml", ".py") and path.is_file():
         with shown_progress() as progress:
             return build_spec(Path(text), to=(), locked=locked, progress=progress).image
     return find_image(text)

@@ -53,10 +53,13 @@ def lock_path(spec_path: Path) -> Path:
 
 
 def own_files(spec_path: Path) -> tuple[Path, ...]:
-    """What is no source of the image, absolute: the spec, and every lock beside it."""
+    """What is no source of the image, absolute: the spec, and every lock beside it.
+
+    A spec in Python may stand in a file of tasks, which are source.
+    """
     path = split(spec_path)[0].absolute()
     locks = {lock_path(path), *path.parent.glob("pylock.*toml")}
-    return (path, *sorted(locks))
+    return (*([] if path.suffix == ".py" else [path]), *sorted(locks))
 
 
 def write(path: Path, locks: Sequence[Lock]) -> None:

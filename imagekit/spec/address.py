@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How one image of a file that says several is named: `FILE:NAME`, as in `spec.yaml:3.11-debian`.
 
+In a Python file NAME is a variable: `spec.py:image`.
+
 An address is a path, and stands wherever the path of a spec does.
 """
 

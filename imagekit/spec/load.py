@@ -31,7 +31,7 @@ def load_spec(address: Path) -> ImageSpec:
         SpecError: lists everything that is wrong, each with its line.
     """
     path, name = split(address)
-    return _one(_parse(_read(path), source=str(path), folder=path.parent), path, name)
+    return _one(_specs(path), path, name)
 
 
 def load_specs(address: Path) -> dict[Path, ImageSpec]:
@@ -43,8 +43,7 @@ def load_specs(address: Path) -> dict[Path, ImageSpec]:
     path, name = split(address)
     if name:
         return {address: load_spec(address)}
-    specs = _parse(_read(path), source=str(path), folder=path.parent)
-    return {join(path, name): spec for name, spec in specs.items()}
+    return {join(path, name): spec for name, spec in _specs(path).items()}
 
 
 def parse_spec(text: str, *, source: str, folder: Path) -> ImageSpec:
@@ -58,7 +57,21 @@ def parse_spec(text: str, *, source: str, folder: Path) -> ImageSpec:
     return _one(_parse(text, source=source, folder=folder), Path(source), "")
 
 
+def _specs(path: Path) -> dict[str, ImageSpec]:
+    """By name within the file; the empty name is the only one's."""
+    if path.suffix != ".py":
+        return _parse(_read(path), source=str(path), folder=path.parent)
+    from imagekit.spec.module import module_specs  # noqa: PLC0415 - most specs are YAML
+
+    specs = module_specs(path)
+    for name, spec in specs.items():
+        check_spec(spec, path.parent, source=str(join(path, name)))
+    return specs
+
+
 def _one(specs: Mapping[str, ImageSpec], path: Path, name: str) -> ImageSpec:
+    if not name and len(specs) == 1:
+        return next(iter(specs.values()))
     if name in specs:
         return specs[name]
     names = ", ".join(str(join(path, known)) for known in [*specs][:20])
@@ -93,7 +106,7 @@ def _parse(text: str, *, source: str, folder: Path) -> dict[str, ImageSpec]:
     return specs
 
 
-def check_spec(spec: ImageSpec, folder: Path) -> None:
+def check_spec(spec: ImageSpec, folder: Path, *, source: str = "ImageSpec") -> None:
     """Check a spec that was written in Python as a file would be.
 
     Raises:
@@ -101,7 +114,7 @@ def check_spec(spec: ImageSpec, folder: Path) -> None:
     """
     findings = _findings(spec, folder)
     if findings:
-        raise SpecError("ImageSpec", [Problem(each.message, None, each.hint) for each in findings])
+        raise SpecError(source, [Problem(each.message, None, each.hint) for each in findings])
 
 
 def _findings(spec: ImageSpec, folder: Path) -> list[Finding]:

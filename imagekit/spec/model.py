@@ -11,6 +11,7 @@ the reference. Names and meaning follow Flyte's ImageSpec where both have a fiel
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -255,6 +256,45 @@ class ImageSpec:
         if self.registry is not None:
             object.__setattr__(self, "registry", self.registry.lower())
 
+    @classmethod
+    def from_env(cls, *, pinned_packages: Sequence[str] = (), **members: Any) -> ImageSpec:
+        """A spec for this interpreter's Python, with packages in the versions installed here.
+
+        Raises:
+            SpecError: `python_version` is given too.
+            PackageNotFoundError: one of them is not installed.
+        """
+        from importlib.metadata import version  # noqa: PLC0415 - no task start needs it
+
+        if "python_version" in members:
+            raise SpecError("ImageSpec", [Problem("from_env takes this Python's own version")])
+        pins = [f"{name}=={version(name)}" for name in pinned_packages]
+        packages = [*members.pop("packages", ()), *pins]
+        python = f"{sys.version_info.major}.{sys.version_info.minor}"
+        return cls(python_version=python, packages=packages, **members)
+
+    def with_packages(self, packages: str | Sequence[str]) -> ImageSpec:
+        """The same with further Python requirements. All of these leave this spec as it is."""
+        return dataclasses.replace(self, packages=[*self.packages, *_several(packages)])
+
+    def with_apt_packages(self, packages: str | Sequence[str]) -> ImageSpec:
+        return dataclasses.replace(self, apt_packages=[*self.apt_packages, *_several(packages)])
+
+    def with_commands(self, commands: str | Sequence[str]) -> ImageSpec:
+        """The same with further commands, run after those that it has."""
+        return dataclasses.replace(self, commands=[*self.commands, *_several(commands)])
+
+    def with_copy(self, paths: str | Sequence[str]) -> ImageSpec:
+        return dataclasses.replace(self, copy=[*self.copy, *_several(paths)])
+
+    def with_runtime_packages(self, packages: str | Sequence[str]) -> ImageSpec:
+        found = [*self.runtime_packages, *_several(packages)]
+        return dataclasses.replace(self, runtime_packages=found)
+
+    def with_builder_options(self, options: Mapping[str, str]) -> ImageSpec:
+        """The same with these options laid over those that it has."""
+        return dataclasses.replace(self, builder_options={**self.builder_options, **options})
+
     @property
     def platforms(self) -> tuple[str, ...]:
         """Each platform once, whatever order they were named in."""
@@ -263,6 +303,10 @@ class ImageSpec:
     @property
     def copies_source(self) -> bool:
         return self.source_root is not None and self.source_copy_mode != "no_copy"
+
+
+def _several(value: str | Sequence[str]) -> Sequence[str]:
+    return [value] if isinstance(value, str) else value
 
 
 def _text(value: object) -> str:

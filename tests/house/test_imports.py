@@ -41,9 +41,12 @@ def test_the_runtime_imports_the_standard_library_and_itself() -> None:
 
 
 def test_the_runtime_wheel_imports_the_standard_library_and_its_own_members() -> None:
-    """In type-checking blocks too: no dependency, and no module that stays outside."""
+    """In type-checking blocks too: no dependency, and no module that stays outside.
+
+    But for `imagekit.api`, which says of itself that it is missing in images.
+    """
     members = [ROOT / name for name, _ in runtime_files(ROOT) if name.endswith(".py")]
-    inside = {module_name(path) for path in members}
+    inside = {module_name(path) for path in members} | {"imagekit.api"}
     foreign = [
         f"{relative(path)} imports {name}"
         for path in members

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import uv
 
+import imagekit
 from imagekit.cli.main import main
 from imagekit.lock import file
 from imagekit.lock.ensure import ensure_lock
@@ -157,3 +158,19 @@ def test_the_verbs_print_data_alone(tmp_path: Path, capsys: pytest.CaptureFixtur
     (image,) = json.loads(capsys.readouterr().out)
     assert f"{image['image']}\n" == printed
     assert image["digest"] in printed
+
+
+def test_a_notebook_builds_without_a_spec_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock lies in the current folder, follows the value, and a plan of it is exact."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    spec = imagekit.ImageSpec(name="team/notebook", packages=["six"], compile_bytecode=False)
+    built = imagekit.build(spec)
+    assert imagekit.plan(spec, locked=True).digest == built.digest
+    more = imagekit.build(spec.with_packages("idna"))
+    locks = file.read(tmp_path / "pylock.notebook.toml")
+    assert locks is not None
+    assert {"idna", "six"} <= {wheel.name for wheel in locks[0].packages}
+    assert more.digest != built.digest
