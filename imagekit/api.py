@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from imagekit.builders.build import Options
 from imagekit.builders.build import build as build_image
 from imagekit.builders.model import Built
 from imagekit.builders.planned import Planned, plan_image
@@ -49,7 +50,8 @@ def build(
     found, path = _located(spec, at)
     with open_progress(sys.stderr, os.environ) as progress:
         locks = _locks(found, path, follow=isinstance(spec, ImageSpec), locked=locked, to=progress)
-        return build_image(found, path, locks, to, progress, push=push, remember=not locked)
+        options = Options(push=push, remember=not locked)
+        return build_image(found, path, locks, to, progress, options)
 
 
 def plan(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,26 +13,42 @@ from imagekit.builders.base import open_base
 from imagekit.builders.compiling import choose_interpreter
 from imagekit.builders.debian_root import debian_interpreter
 from imagekit.builders.identity import native_identity
+from imagekit.builders.known import KnownLayers, Repository, trusted_repositories
 from imagekit.builders.latest import remember_image
-from imagekit.builders.layerings import known_layers, layerings, with_bytecode
 from imagekit.builders.model import BuildRequest, Built
 from imagekit.builders.naming import common_tag, repository
-from imagekit.builders.native import build_image
+from imagekit.builders.native import Materials, building
+from imagekit.builders.recording import record_layers, vouched
 from imagekit.builders.table import find_builder
 from imagekit.builders.targets import Target, deliver, parse_target
 from imagekit.errors import BuildError
 from imagekit.lock.ensure import remember_layers
 from imagekit.lock.file import own_files
-from imagekit.lock.model import KnownLayer, Lock
+from imagekit.lock.model import Lock
 from imagekit.oci.destinations import Destination
-from imagekit.oci.image import Image
 from imagekit.oci.index import ImageIndex, Named
 from imagekit.oci.store import Store
-from imagekit.planning.planner import make_plan
+from imagekit.planning.planner import Plan, make_plan
 from imagekit.progress import Progress
 from imagekit.registry.client import RegistryClient
 from imagekit.registry.reference import RegistryReference
 from imagekit.spec.model import ImageSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a build is done.
+
+    Attributes:
+        push: to the spec's own registry too, under the image's tag.
+        remember: leave what the layers came to in the lock, for plans and other machines.
+        rebuild: take no layer from a registry; make all that this machine has not made, and
+            compare them with the lock's.
+    """
+
+    push: bool = False
+    remember: bool = True
+    rebuild: bool = False
 
 
 def build(
@@ -40,40 +57,52 @@ def build(
     locks: Sequence[Lock],
     to: Sequence[str],
     progress: Progress,
-    *,
-    push: bool = False,
-    remember: bool = True,
+    options: Options | None = None,
 ) -> Built:
     """Build `spec` from its locks, and bring the result to each of `to`, or to the local store.
 
-    `push` adds the spec's own registry, under the image's tag. Of several platforms there is one
-    lock each, and the result is an index. Unless `remember` is false, the lock is left with the
-    digests of the layers, for plans.
+    Of several platforms there is one lock each, and the result is an index. Layers that go to a
+    registry which has them are not brought here: they can't be opened in what is returned.
     """
+    chosen = options or Options()
     targets = [parse_target(text) for text in to]
-    if push and spec.registry is None:
+    if chosen.push and spec.registry is None:
         raise BuildError("the spec names no registry to push to", hint="add `registry: HOST/TEAM`")
-    request = BuildRequest(spec, spec_path, locks, targets, push, progress, os.environ)
+    request = BuildRequest(spec, spec_path, locks, targets, chosen.push, progress, os.environ)
     other = find_builder(request)
-    if other is not None:
-        return other.build(request)
-    made = [_build_one(spec, spec_path, lock, locks, progress) for lock in locks]
-    tag = common_tag([each.tag for each in made])
-    images = tuple(each.image for each in made)
-    named: Named = images[0] if len(images) == 1 else ImageIndex(images)
-    name = f"{repository(spec)}:{tag}"
-    if push:
-        targets.append(RegistryReference.parse(name))
+    return _native(request, chosen) if other is None else other.build(request)
+
+
+def _native(request: BuildRequest, options: Options) -> Built:
+    spec, progress, targets = request.spec, request.progress, [*request.to]
     client = RegistryClient(progress=progress)
-    for target in targets:
-        deliver(named, target, name, client)
-    client.close()
-    if not targets:
-        Store().add(named, name)
-    remember_image(spec_path, _where(targets, name, named))
-    if remember:
-        remember_layers(spec_path, locks, [each.layers for each in made])
-    return Built(repository(spec), tag, named.digest, lambda: named)
+    trusted = tuple(Repository(client, each, progress) for each in trusted_repositories(spec))
+    lazy = bool(targets or options.push) and all(map(_is_registry, targets))
+    with contextlib.ExitStack() as stack, contextlib.closing(client):
+        made, tags = [], []
+        for lock in request.locks:
+            known = KnownLayers(lock, trusted, lazy=lazy, rebuild=options.rebuild)
+            plan, materials = _prepared(request, lock, known)
+            made.append(stack.enter_context(building(lock, plan, materials, progress)))
+            tags.append(plan.tag)
+        images = tuple(each.image for each in made)
+        named: Named = images[0] if len(images) == 1 else ImageIndex(images)
+        name = f"{repository(spec)}:{common_tag(tags)}"
+        if options.push:
+            targets.append(RegistryReference.parse(name))
+        for target in targets:
+            deliver(named, target, name, client)
+        if not targets:
+            Store().add(named, name)
+        record_layers(made, trusted, targets)
+    remember_image(request.spec_path, _where(targets, name, named))
+    if options.remember:
+        remember_layers(request.spec_path, request.locks, [vouched(each) for each in made])
+    return Built(repository(spec), common_tag(tags), named.digest, lambda: named)
+
+
+def _is_registry(target: Target) -> bool:
+    return isinstance(target, RegistryReference)
 
 
 def _where(targets: Sequence[Target], name: str, named: Named) -> str:
@@ -88,25 +117,14 @@ def _where(targets: Sequence[Target], name: str, named: Named) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """Of one platform; `layers` are for the lock."""
-
-    tag: str
-    image: Image
-    layers: tuple[KnownLayer, ...]
-
-
-def _build_one(
-    spec: ImageSpec, spec_path: Path, lock: Lock, locks: Sequence[Lock], progress: Progress
-) -> _Made:
-    folder = spec_path.parent
+def _prepared(request: BuildRequest, lock: Lock, known: KnownLayers) -> tuple[Plan, Materials]:
+    spec, progress, folder = request.spec, request.progress, request.spec_path.parent
     base = open_base(spec, folder, lock, progress)
     interpreter = None
     if spec.compile_bytecode:
         interpreter = choose_interpreter(
             lock,
-            [other for other in locks if other is not lock],
+            [other for other in request.locks if other is not lock],
             lambda of: (base if of is lock else open_base(spec, folder, of, progress)).root(),
             lambda of: debian_interpreter(spec.builder_options, of, progress),
         )
@@ -115,10 +133,8 @@ def _build_one(
         folder,
         lock,
         base_layers=base.layer_count,
-        leave_out=own_files(spec_path),
+        leave_out=own_files(request.spec_path),
         made_by=native_identity(lock, bytecode=spec.compile_bytecode),
     )
     indexes = [*filter(None, [spec.pip_index]), *spec.pip_extra_index_url]
-    image = build_image(lock, plan, base, interpreter, indexes, progress)
-    found = [*base.layerings(bytecode=with_bytecode(plan)), *layerings(plan, base.interpreter)]
-    return _Made(plan.tag, image, known_layers(found, image))
+    return plan, Materials(base, interpreter, indexes, known)

@@ -18,10 +18,9 @@ from imagekit.debian.base import DebianBase
 from imagekit.errors import BuildError
 from imagekit.jobs.job import Job
 from imagekit.layers import formats, tree
-from imagekit.layers.cache import recipe_key
 from imagekit.layers.users import write_user
 from imagekit.layers.venv import PREFIX, Venv
-from imagekit.lock.model import KnownLayer, Lock, LockedWheel
+from imagekit.lock.model import Lock, LockedWheel
 from imagekit.oci.assemble import Addition, Settings, assemble
 from imagekit.oci.descriptor import Platform
 from imagekit.oci.image import Image
@@ -81,6 +80,15 @@ class Layering:
     local: bool = False
     step: Step | None = None
 
+    @property
+    def shared(self) -> bool:
+        """Whether another machine makes the same one, and it is worth taking from there.
+
+        Layers of files that lie here change with every edit and are made at once; those of jobs
+        come out differently elsewhere.
+        """
+        return not self.local and not isinstance(self.write, Job)
+
 
 def layerings(plan: Plan, interpreter: str) -> list[Layering]:
     """The layers of `plan` above its base, in their order.
@@ -97,20 +105,6 @@ def layerings(plan: Plan, interpreter: str) -> list[Layering]:
         if layering is not None:
             found.append(replace(layering, step=step))
     return found
-
-
-def known_layers(found: Sequence[Layering], image: Image) -> tuple[KnownLayer, ...]:
-    """What the lock keeps of `image`, whose topmost layers `found` describes.
-
-    Left out are layers of files that lie here, which change with every edit and are made at once,
-    and those of jobs, which come out differently elsewhere.
-    """
-    pairs = zip(found, image.layers[len(image.layers) - len(found) :], strict=True)
-    return tuple(
-        KnownLayer(recipe_key(layering.recipe), layer.digest, layer.diff_id, layer.size_bytes)
-        for layering, layer in pairs
-        if not layering.local and not isinstance(layering.write, Job)
-    )
 
 
 def with_bytecode(plan: Plan) -> bool:

@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """The native builder: layers straight from wheels and files, with no daemon and no root.
 
-Layers are made in parallel and cached by recipe; wheels are only downloaded for layers that are
-not in the cache.
+A layer is taken from the cache, or it is known from the lock or a trusted registry and fetched
+when its bytes are wanted, or it is made. Layers are made in parallel and cached by recipe; wheels
+are only downloaded for layers that are made.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from typing import final
 
 from imagekit.builders.base import Base
 from imagekit.builders.compiling import Interpreter, SharedCompiler
+from imagekit.builders.known import Known, KnownLayers, check_promise
 from imagekit.builders.layerings import Layering, assembled, layerings, with_bytecode
 from imagekit.builders.runtime import runtime_wheel
 from imagekit.builders.wheels import Wheels
@@ -22,13 +27,14 @@ from imagekit.fetch import discard_spoilt
 from imagekit.jobs.job import Job
 from imagekit.jobs.sandbox import check_machine, make_layer
 from imagekit.layers.bytecode import BytecodeCompiler
-from imagekit.layers.cache import LayerCache
+from imagekit.layers.cache import LayerCache, recipe_key
 from imagekit.layers.conflicts import ConflictFree, refuse_conflicts
 from imagekit.layers.wheel_file import WheelFile
 from imagekit.lock.model import Lock, LockedWheel
 from imagekit.oci.assemble import Addition
 from imagekit.oci.image import Image
-from imagekit.oci.layer import FileLayer
+from imagekit.oci.layer import FileLayer, Layer
+from imagekit.oci.lazy import LazyLayer
 from imagekit.paths import cache_directory
 from imagekit.planning.planner import Plan
 from imagekit.planning.steps import InstallWheels
@@ -37,92 +43,149 @@ from imagekit.progress import Progress
 _WORKERS = (os.cpu_count() or 1) + 1
 
 
-def build_image(
-    lock: Lock,
-    plan: Plan,
-    base: Base,
-    interpreter: Interpreter | None,
-    indexes: Sequence[str],
-    progress: Progress,
-) -> Image:
+@dataclass(frozen=True, slots=True)
+class Materials:
+    """What an image is made from, beside its plan.
+
+    Attributes:
+        base: what it stands on.
+        interpreter: compiles bytecode; None where the plan wants none.
+        indexes: the spec's package indexes, whose credentials downloads may need.
+        known: layers that others made.
+    """
+
+    base: Base
+    interpreter: Interpreter | None
+    indexes: Sequence[str]
+    known: KnownLayers
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An image, and of its layers that others can make too the keys of their recipes.
+
+    `recorded` are the keys of those that only a registry's record vouches for; `wheels` names the
+    set of its wheels, which was found free of conflicts.
+    """
+
+    image: Image
+    layers: tuple[tuple[str, Layer], ...]
+    recorded: frozenset[str]
+    wheels: str
+
+
+@contextlib.contextmanager
+def building(lock: Lock, plan: Plan, materials: Materials, progress: Progress) -> Iterator[Made]:
     """Make the image that `plan` describes; layers that the cache has are taken from it.
 
-    `interpreter` compiles bytecode, where the plan wants any; `indexes` are the spec's package
-    indexes, whose credentials downloads may need.
+    Layers that are not here yet can be opened within the block, which may raise the same:
 
     Raises:
         BuildError: wheels contradict each other, or bytecode can't be made here.
         FetchError: a wheel or Debian package is nowhere to be had.
-        IntegrityError: what was downloaded is not what it should be.
+        IntegrityError: what was downloaded or promised is not what it should be.
     """
-    native = _NativeBuild(lock, plan, base, interpreter, indexes, progress)
-    workers = ThreadPoolExecutor(_WORKERS)
+    native = _NativeBuild(lock, plan, materials, progress)
     try:
-        written = [each for each in native.layerings if not isinstance(each.write, Job)]
-        made = {each.recipe: workers.submit(native.make, each) for each in written}
-        additions = [native.make(layering) for layering in native.base_layerings]
-        native.refuse_conflicts()
-        for layering in native.layerings:
-            if isinstance(layering.write, Job):
-                below = assembled(lock, plan, base.image, additions)
-                additions.append(native.run(layering, layering.write, below))
-            else:
-                additions.append(made[layering.recipe].result())
+        yield native.made()
     except IntegrityError as error:
         raise native.explained(error) from error
     finally:
-        workers.shutdown(cancel_futures=True)
         native.close()
-    return assembled(lock, plan, base.image, additions)
 
 
 @final
 class _NativeBuild:
     """Turns the steps of one plan into layers; the `Sources` of their writers."""
 
-    def __init__(
-        self,
-        lock: Lock,
-        plan: Plan,
-        base: Base,
-        interpreter: Interpreter | None,
-        indexes: Sequence[str],
-        progress: Progress,
-    ) -> None:
-        self.cache = LayerCache()
+    def __init__(self, lock: Lock, plan: Plan, materials: Materials, progress: Progress) -> None:
+        self._cache = LayerCache()
         self._lock = lock
         self._plan = plan
+        self._known = materials.known
         self._progress = progress
+        interpreter = materials.interpreter
         self._compiler = None if interpreter is None else SharedCompiler(interpreter, progress)
-        self.base_layerings = base.layerings(bytecode=with_bytecode(plan))
-        self.layerings = layerings(plan, base.interpreter)
+        self._base = materials.base.image
+        below = materials.base.layerings(bytecode=with_bytecode(plan))
+        self._layerings = [*below, *layerings(plan, materials.base.interpreter)]
         self._conflict_free = ConflictFree(
             cache_directory() / "conflict-free", plan.venv, self._digests()
         )
-        self._wheels = Wheels(self._needed(), indexes, progress)
+        self._known.look_up(recipe_key(each.recipe) for each in self._missing())
+        self._checked = bool(self._conflict_free) or self._checked_elsewhere()
+        self._wheels = Wheels(self._needed(), materials.indexes, progress)
 
-    def run(self, layering: Layering, job: Job, below: Image) -> Addition:
+    def made(self) -> Made:
+        workers = ThreadPoolExecutor(_WORKERS)
+        try:
+            written = [each for each in self._layerings if not isinstance(each.write, Job)]
+            futures = {each.recipe: workers.submit(self._layer, each) for each in written}
+            self._refuse_conflicts()
+            additions: list[Addition] = []
+            for layering in self._layerings:
+                if isinstance(layering.write, Job):
+                    layer: Layer = self._run(layering, layering.write, self._image(additions))
+                else:
+                    layer = futures[layering.recipe].result()
+                additions.append(Addition(layer, layering.created_by))
+        finally:
+            workers.shutdown(cancel_futures=True)
+        pairs = zip(self._layerings, additions, strict=True)
+        shared = [(recipe_key(x.recipe), addition.layer) for x, addition in pairs if x.shared]
+        recorded = {key for key, _ in shared if (known := self._known.find(key)) and known.recorded}
+        image = self._image(additions)
+        return Made(image, tuple(shared), frozenset(recorded), self._conflict_free.key)
+
+    def _image(self, additions: Sequence[Addition]) -> Image:
+        return assembled(self._lock, self._plan, self._base, additions)
+
+    def _run(self, layering: Layering, job: Job, below: Image) -> FileLayer:
         """The layer of what `job` changes in the image below it."""
-        layer = self.cache.find(layering.recipe)
+        layer = self._cache.find(layering.recipe)
         if layer is None:
             check_machine(self._lock.target.platform, job.what)
             task = self._progress.task(f"running {job.what}")
-            layer = make_layer(self.cache, layering.recipe, below, job)
+            layer = make_layer(self._cache, layering.recipe, below, job)
             task.done()
-        return Addition(layer, layering.created_by)
+        return layer
 
-    def make(self, layering: Layering) -> Addition:
-        """A layer that is written, not run."""
-        layer = self.cache.find(layering.recipe) or self._written(layering)
-        return Addition(layer, layering.created_by)
+    def _layer(self, layering: Layering) -> Layer:
+        """From here, left where it is, or made."""
+        if layer := self._cache.find(layering.recipe):
+            return self._as_locked(layering, layer)
+        known = self._known.find(recipe_key(layering.recipe))
+        if known is None:
+            return self._as_locked(layering, self._written(layering))
+        lazy = LazyLayer(known.promised, partial(self._realized, layering, known), known.source)
+        if not self._known.lazy:
+            lazy.file()
+        return lazy
 
     def _written(self, layering: Layering) -> FileLayer:
         write = layering.write
         if isinstance(write, Job):
             raise TypeError(f"{write.what}: a job needs the image below it")
         task = self._progress.task(f"making {layering.created_by.removeprefix('imagekit: ')}")
-        layer = self.cache.make(layering.recipe, lambda w: write(w, self))
+        layer = self._cache.make(layering.recipe, lambda w: write(w, self))
         task.done()
+        return layer
+
+    def _as_locked(self, layering: Layering, layer: FileLayer) -> FileLayer:
+        promised = self._known.locked(recipe_key(layering.recipe))
+        if promised is not None:
+            check_promise(promised, layer, layering.created_by, "the lock")
+        return layer
+
+    def _realized(self, layering: Layering, known: Known) -> FileLayer:
+        """A layer that others made: from a registry that is trusted, or made here after all."""
+        here = self._cache.blob(known.promised)
+        found = here or self._known.fetch(known.promised, self._cache)
+        if found is not None:
+            return found
+        layer = self._written(layering)
+        source = "a registry's record" if known.recorded else "the lock"
+        check_promise(known.promised, layer, layering.created_by, source)
         return layer
 
     def wheel(self, wheel: LockedWheel) -> WheelFile:
@@ -138,13 +201,6 @@ class _NativeBuild:
         if self._compiler is None:
             raise BuildError("bytecode was planned, and no interpreter chosen to make it")
         return self._compiler.get()
-
-    def refuse_conflicts(self) -> None:
-        if not self._conflict_free:
-            files = [self._wheels.file(wheel) for wheel in self._lock.packages]
-            runtime = [] if self._lock.runtime is None else [self.runtime()]
-            refuse_conflicts([*files, *runtime], self._plan.venv)
-            self._conflict_free.remember()
 
     def explained(self, error: IntegrityError) -> IntegrityError:
         """Say so, and make the next build right, where it was the disk that changed a download."""
@@ -163,18 +219,34 @@ class _NativeBuild:
         if self._compiler is not None:
             self._compiler.close()
 
+    def _refuse_conflicts(self) -> None:
+        if not self._checked:
+            files = [self._wheels.file(wheel) for wheel in self._lock.packages]
+            runtime = [] if self._lock.runtime is None else [self.runtime()]
+            refuse_conflicts([*files, *runtime], self._plan.venv)
+            self._conflict_free.remember()
+
+    def _checked_elsewhere(self) -> bool:
+        keys = [recipe_key(each.recipe) for each in self._layerings if each.wheels]
+        return self._known.free_of_conflicts(self._conflict_free.key, keys)
+
     def _digests(self) -> list[str]:
         runtime = [] if self._lock.runtime is None else [self._lock.runtime.sha256]
         return [*(wheel.sha256 for wheel in self._lock.packages), *runtime]
 
+    def _missing(self) -> list[Layering]:
+        """Layers that are not here and can't be made from what lies here."""
+        shared = (each for each in self._layerings if each.shared)
+        return [each for each in shared if self._cache.find(each.recipe) is None]
+
     def _needed(self) -> list[LockedWheel]:
         """Wheels that have to be read, in the order of their layers."""
-        if not self._conflict_free:
+        if not self._checked:
             installs = [step for step in self._plan.steps if isinstance(step, InstallWheels)]
             return [wheel for step in installs for wheel in step.wheels]
         return [
             wheel
-            for layering in self.layerings
-            if layering.wheels and self.cache.find(layering.recipe) is None
+            for layering in self._missing()
+            if self._known.find(recipe_key(layering.recipe)) is None
             for wheel in layering.wheels
         ]

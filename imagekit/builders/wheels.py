@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +18,7 @@ _CONNECTIONS = 8
 
 
 class Wheels:
-    """The wheels of `expected`, and no others. Any thread may ask for one.
+    """Fetches the wheels of `expected` at once, others when asked for. Any thread may ask.
 
     `indexes` are URLs of package indexes: a lock holds no credentials, and theirs are used.
     """
@@ -26,13 +27,17 @@ class Wheels:
         self, expected: Sequence[LockedWheel], indexes: Sequence[str], progress: Progress
     ) -> None:
         self._indexes = indexes
+        self._guard = threading.Lock()
         self._pool = ThreadPoolExecutor(_CONNECTIONS)
         total = sum(wheel.size_bytes or 0 for wheel in expected)
         self._task = progress.task(f"fetching {len(expected)} wheels", total) if expected else None
         self._files = {wheel.sha256: self._pool.submit(self._fetch, wheel) for wheel in expected}
 
     def file(self, wheel: LockedWheel) -> WheelFile:
-        """The wheel on disk; waits for its download."""
+        """The wheel on disk; waits for its download. One that was not expected begins it."""
+        with self._guard:
+            if wheel.sha256 not in self._files:
+                self._files[wheel.sha256] = self._pool.submit(self._fetch, wheel)
         return WheelFile(self._files[wheel.sha256].result(), wheel.filename, wheel.sha256)
 
     def close(self) -> None:

@@ -37,10 +37,22 @@ from imagekit.fleet.find import find_specs
     show_default=True,
     help="How many images are built at the same time.",
 )
+@click.option(
+    "--no-remote-layers",
+    "rebuild",
+    is_flag=True,
+    help="Take no layer from a registry; compare what is made here with what the lock says.",
+)
 @locked_option
 @output_option
 def command(
-    specs: tuple[str, ...], to: tuple[str, ...], push: bool, jobs: int, locked: bool, output: str
+    specs: tuple[str, ...],
+    to: tuple[str, ...],
+    push: bool,
+    jobs: int,
+    rebuild: bool,
+    locked: bool,
+    output: str,
 ) -> int:
     """Build an image from each SPEC, and print its reference with its digest.
 
@@ -55,7 +67,9 @@ def command(
         raise click.UsageError("--to takes one image: several would meet in one place")
     images, failures = [], []
     with shown_progress() as progress:
-        build_one = partial(build_spec, to=to, locked=locked, progress=progress, push=push)
+        build_one = partial(
+            build_spec, to=to, locked=locked, progress=progress, push=push, rebuild=rebuild
+        )
         for outcome in build_all(found, build_one, jobs):
             if outcome.error is not None:
                 failures.append((str(outcome.address), outcome.error))

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from imagekit.builders.build import build
+from imagekit.builders.build import Options, build
 from imagekit.builders.model import Built
 from imagekit.builders.runtime import runtime_pin
 from imagekit.cli.options import SPEC, locked_option, output_option, print_json, shown_progress
@@ -44,12 +44,19 @@ __all__ = [
 
 
 def build_spec(
-    path: Path, *, to: tuple[str, ...], locked: bool, progress: Progress, push: bool = False
+    path: Path,
+    *,
+    to: tuple[str, ...],
+    locked: bool,
+    progress: Progress,
+    push: bool = False,
+    rebuild: bool = False,
 ) -> Built:
     """Build the spec at `path`; make its lock first where there is none, unless `locked`."""
     spec = load_spec(path)
     locks = ensure_lock(spec, path, locked=locked, runtime=runtime_pin(), progress=progress)
-    return build(spec, path, locks, to, progress, push=push, remember=not locked)
+    options = Options(push=push, remember=not locked, rebuild=rebuild)
+    return build(spec, path, locks, to, progress, options)
 
 
 @contextlib.contextmanager

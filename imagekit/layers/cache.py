@@ -11,18 +11,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from imagekit.files import exclusive, replacing
 from imagekit.layers.formats import COMPRESSOR
 from imagekit.oci.digest import check, hexadecimal
-from imagekit.oci.layer import FileLayer
+from imagekit.oci.layer import FileLayer, PromisedLayer
 from imagekit.paths import cache_directory
 from imagekit.usage import used
 
 if TYPE_CHECKING:
     from imagekit.layers.writer import LayerWriter
+
+_LAYER_LIMIT_BYTES = 64 << 30
 
 
 def recipe_key(recipe: str) -> str:
@@ -56,6 +59,28 @@ class LayerCache:
             if layer := self.find(recipe):
                 return layer
             return self._make(recipe, write)
+
+    def blob(self, promised: PromisedLayer) -> FileLayer | None:
+        """The layer with that digest, whoever made it; nothing is said of any recipe."""
+        path = self._blob(promised.digest)
+        if not used(path) or path.stat().st_size != promised.size_bytes:
+            return None
+        return FileLayer(promised.digest, promised.diff_id, promised.size_bytes, path)
+
+    def keep(self, promised: PromisedLayer, stream: BinaryIO) -> FileLayer:
+        """Keep what comes from elsewhere; IntegrityError where it is not what was promised."""
+        # Looking layers up needs no decompressor.
+        from imagekit.oci.compression import uncompressed  # noqa: PLC0415
+
+        layer = FileLayer(promised.digest, promised.diff_id, promised.size_bytes, Path())
+        path = self._blob(promised.digest)
+        with replacing(path, mode=0o444) as target:
+            while chunk := stream.read(1 << 20):
+                target.write(chunk)
+            target.flush()
+            with uncompressed(replace(layer, path=Path(target.name)), _LAYER_LIMIT_BYTES):
+                pass  # leaving the block proves both digests
+        return replace(layer, path=path)
 
     def _make(self, recipe: str, write: Callable[[LayerWriter], None]) -> FileLayer:
         temporary = self.root / "building" / recipe_key(recipe)

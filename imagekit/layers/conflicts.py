@@ -26,7 +26,8 @@ class ConflictFree:
 
     def __init__(self, seen: Path, venv: Venv, digests: Iterable[str]) -> None:
         content = "\n".join([formats.WHEELS, venv.version, *sorted(digests)])
-        self._mark = seen / hashlib.sha256(content.encode()).hexdigest()
+        self.key = hashlib.sha256(content.encode()).hexdigest()
+        self._mark = seen / self.key
 
     def __bool__(self) -> bool:
         return used(self._mark)

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from imagekit.errors import LockError
+from imagekit.errors import BuildError, LockError
 from imagekit.lock import file
 from imagekit.lock.model import KnownLayer, Lock, RuntimePin
 from imagekit.progress import Progress
@@ -62,13 +62,14 @@ def remember_layers(
 ) -> None:
     """Leave what a build came to in the lock, per platform, where that is news.
 
-    It is a hint for plans: where the lock can't be written, it stays as it is.
+    Where the lock can't be written, or is another one by now, it stays as it is.
     """
     pairs = zip(locks, layers, strict=True)
     told = tuple(dataclasses.replace(lock, layers=found) for lock, found in pairs)
-    if told != tuple(locks):
-        with contextlib.suppress(OSError):
-            file.write(file.lock_path(spec_path), told)
+    path = file.lock_path(spec_path)
+    if told != tuple(locks) and file.read(path) in (None, tuple(locks)):
+        with contextlib.suppress(OSError, BuildError):
+            file.write(path, told)
 
 
 def runtime_of(locks: Sequence[Lock], ours: RuntimePin | None) -> RuntimePin | None:

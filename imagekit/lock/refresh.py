@@ -58,7 +58,7 @@ def refresh_lock(
         locks.append(Lock(digest, base.target, base.section, packages, runtime, uv.version()))
     locks = [dataclasses.replace(lock, runtime=runtime_of(locks, runtime)) for lock in locks]
     _check_same_python(locks)
-    built = {lock.target.platform: lock.layers for lock in previous}
+    built = {} if upgrade else {lock.target.platform: lock.layers for lock in previous}
     locks = [
         dataclasses.replace(lock, layers=built.get(lock.target.platform, ())) for lock in locks
     ]

@@ -33,16 +33,16 @@ class Layer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class KnownLayer:
-    """What a layer is, whether or not it is here: the promise that its bytes have to keep."""
+class PromisedLayer:
+    """What a layer is said to be, whether or not it is here; its bytes have to keep that."""
 
     digest: str
     diff_id: str
     size_bytes: int
 
-    @classmethod
-    def of(cls, layer: Layer) -> KnownLayer:
-        return cls(layer.digest, layer.diff_id, layer.size_bytes)
+    def kept_by(self, layer: Layer) -> bool:
+        found = (layer.digest, layer.diff_id, layer.size_bytes)
+        return found == (self.digest, self.diff_id, self.size_bytes)
 
 
 @dataclass(frozen=True, slots=True)

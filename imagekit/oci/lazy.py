@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import BinaryIO, final
 
 from imagekit.oci.blobs import BlobSource
-from imagekit.oci.layer import GZIP_LAYER, FileLayer, KnownLayer
+from imagekit.oci.layer import GZIP_LAYER, FileLayer, PromisedLayer
 
 
 @final
@@ -21,11 +21,14 @@ class LazyLayer:
     media_type = GZIP_LAYER
 
     def __init__(
-        self, known: KnownLayer, realize: Callable[[], FileLayer], source: BlobSource | None = None
+        self,
+        promised: PromisedLayer,
+        realize: Callable[[], FileLayer],
+        source: BlobSource | None = None,
     ) -> None:
-        self.digest = known.digest
-        self.diff_id = known.diff_id
-        self.size_bytes = known.size_bytes
+        self.digest = promised.digest
+        self.diff_id = promised.diff_id
+        self.size_bytes = promised.size_bytes
         self.source = source
         self._realize = realize
         self._guard = threading.Lock()

@@ -13,6 +13,9 @@ CONFIG = "application/vnd.oci.image.config.v1+json"
 TAR_LAYER = "application/vnd.oci.image.layer.v1.tar"
 ZSTD_LAYER = "application/vnd.oci.image.layer.v1.tar+zstd"
 
+EMPTY = "application/vnd.oci.empty.v1+json"
+"""Of the blob `{}`, where a manifest has to name one and there is nothing to say."""
+
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"

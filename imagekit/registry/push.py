@@ -22,6 +22,7 @@ from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.image import Image
 from imagekit.oci.index import ImageIndex, Named, images_of
 from imagekit.oci.layer import Layer
+from imagekit.oci.lazy import LazyLayer
 from imagekit.progress import Progress
 from imagekit.registry.blobs import RegistryBlobs
 from imagekit.registry.connection import Connection
@@ -152,7 +153,7 @@ class Uploader(contextlib.AbstractContextManager["Uploader"]):
 
     def _neighbour(self, layer: Layer) -> str:
         """The repository of this registry that a layer was pulled from, if it was."""
-        source = layer.source if isinstance(layer, BlobLayer) else None
+        source = layer.source if isinstance(layer, BlobLayer | LazyLayer) else None
         if isinstance(source, RegistryBlobs) and source.host == self._reference.host:
             return source.repository
         return ""

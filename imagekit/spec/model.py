@@ -130,6 +130,15 @@ class ImageSpec:
             "texts", "URLs of further indexes, asked in this order before the default one."
         ),
     )
+    layer_cache: Sequence[str] = field(
+        default=(),
+        metadata=_about(
+            "texts",
+            "Repositories (`HOST/NAME`) whose layers are believed: what they hold is fetched or "
+            "mounted and not made. A push records its layers in the first one. "
+            "`IMAGEKIT_LAYER_CACHE` replaces them.",
+        ),
+    )
     env: Mapping[str, str] = field(
         default=FrozenMap(), metadata=_about("mapping", "Environment variables of the image.")
     )

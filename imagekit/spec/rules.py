@@ -24,6 +24,7 @@ _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 # Flyte's own rule for a registry, so that what it takes is taken here.
 _REGISTRY = re.compile(r"(localhost:\d{1,5}|([a-z\d._-]+)(:\d{1,5})?)(/[\w.-]+)*")
+_REPOSITORY = re.compile(rf"[A-Za-z\d.-]+(?::\d{{1,5}})?(?:/{_COMPONENT})+")
 # HOST/NAME:TAG@DIGEST, roughly: imagekit.registry.reference reads it exactly when it is used.
 _IMAGE = re.compile(
     r"(?:[\w.\[\]:-]+/)*[a-z0-9][\w.-]*(?::[\w.-]{1,128})?(?:@sha256:[0-9a-f]{64})?"
@@ -205,6 +206,13 @@ def _commands(value: Iterable[str]) -> Iterator[Finding]:
             yield Finding("commands", f"commands: {text!r} is no command", item=text)
 
 
+def _layer_cache(value: Iterable[str]) -> Iterator[Finding]:
+    for text in value:
+        if "/" not in text or not _REPOSITORY.fullmatch(text):
+            message = f"layer_cache: {text!r} is no repository"
+            yield Finding("layer_cache", message, "write HOST[:PORT]/NAME, no tag", item=text)
+
+
 def _env(value: Mapping[str, str]) -> Iterator[Finding]:
     for name, text in value.items():
         if not _VARIABLE.fullmatch(name):
@@ -271,6 +279,7 @@ _RULES: Mapping[str, Callable[[Any], Iterator[Finding]]] = {
     "pip_extra_index_url": _pip_extra_index_url,
     "apt_packages": _apt_packages,
     "commands": _commands,
+    "layer_cache": _layer_cache,
     "env": _env,
     "labels": _labels,
     "source_root": _source_root,

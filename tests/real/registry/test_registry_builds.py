@@ -21,6 +21,7 @@ from imagekit.registry.client import RegistryClient, shared_client
 from imagekit.registry.reference import RegistryReference
 from imagekit.spec.load import load_spec
 from tests.fakes.registry_server import Server
+from tests.real.builds import new_host
 
 pytestmark = [pytest.mark.registry, pytest.mark.network]
 
@@ -120,3 +121,19 @@ def test_a_base_that_the_registry_does_not_have_is_a_clear_error(
     assert main(["lock", str(path)]) == BuildError.exit_code
     assert not (tmp_path / "pylock.toml").exists()
     assert f"{server.address}/nothing:here" in capsys.readouterr().err
+
+
+def test_a_fresh_machine_needs_no_wheel_and_no_debian_package(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Spec, lock and registry give the same image on the embedded base; nothing is downloaded."""
+    path = tmp_path / "spec.yaml"
+    path.write_text(f"name: fresh\nregistry: {server.address}/team\npackages: [click]\n")
+    assert main(["build", str(path), "--push"]) == 0
+    printed = capsys.readouterr().out
+    host = new_host(tmp_path / "fresh")
+    done = host.run("build", "--locked", "--push", path)
+
+    assert (done.returncode, done.stdout) == (0, printed), done.stderr
+    assert list(host.files.iterdir()) == []
+    assert not (host.cache / "debian").exists()

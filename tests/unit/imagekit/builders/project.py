@@ -3,21 +3,23 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from imagekit.builders.build import build
+from imagekit.builders.build import Options, build
 from imagekit.builders.model import Built
 from imagekit.builders.runtime import runtime_pin
 from imagekit.layers.cache import LayerCache
+from imagekit.lock import file
 from imagekit.lock.model import Lock, LockedWheel, Target
 from imagekit.oci.assemble import Addition, Settings, assemble
 from imagekit.oci.descriptor import Platform
 from imagekit.oci.index import ImageIndex
 from imagekit.oci.layout import write_layout
-from imagekit.progress import Silent
+from imagekit.progress import Progress, Silent
 from imagekit.spec.model import PLATFORMS, ImageSpec
 from tests.fakes.wheels import make_wheel
 
@@ -63,6 +65,32 @@ class Project:
                 section = {**section, "digest": self.digests[platform]}
             locks.append(Lock("sha256:0", target, section, tuple(wheels), runtime_pin(), "0"))
         return locks
+
+    def write_lock(self, *packages: LockedWheel) -> None:
+        """Put a lock beside the spec, as if it had been made."""
+        file.write(file.lock_path(self.path), self.locks({PLATFORM: packages}))
+
+    def lock(self) -> Lock:
+        (found,) = file.read(file.lock_path(self.path)) or ()
+        return found
+
+    def build_locked(
+        self, *to: str, options: Options | None = None, progress: Progress | None = None
+    ) -> Built:
+        """Build from the lock beside the spec, which stays as it is unless `options` say else."""
+        chosen = options or Options(remember=False)
+        return build(self.spec, self.path, [self.lock()], to, progress or Silent(), chosen)
+
+    def forget_layers(self) -> None:
+        """Become a machine that has built nothing; this process has made its runtime already."""
+        for entry in (self.cache / "imagekit").iterdir():
+            if entry.is_dir() and entry.name != "runtime":
+                shutil.rmtree(entry)
+
+    def forget(self) -> None:
+        """Become one that has built nothing and reaches no package index."""
+        self.forget_layers()
+        shutil.rmtree(self.root / "index", ignore_errors=True)
 
     def wheel(self, name: str, version: str = "1.0", module: str = "") -> LockedWheel:
         """A distribution with one package, of its own name unless `module` is another."""

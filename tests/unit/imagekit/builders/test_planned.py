@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from imagekit.builders.build import build
+from imagekit.builders.build import Options, build
 from imagekit.builders.planned import Planned, plan_image
 from imagekit.lock import file as lock_file
 from imagekit.lock.model import Lock, LockedWheel
@@ -76,7 +76,7 @@ def test_the_table_in_the_lock_changes_nothing_of_its_identity(project: Project)
     path = project.root / "pylock.toml"
     wheel = project.wheel("alpha")
     locks = project.locks({PLATFORM: [wheel]})
-    build(project.spec, project.path, locks, [], Silent(), remember=False)
+    build(project.spec, project.path, locks, [], Silent(), Options(remember=False))
     assert not path.exists()
     project.build(wheel)
     before = path.stat()
