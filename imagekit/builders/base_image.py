@@ -6,33 +6,33 @@ from __future__ import annotations
 import functools
 from typing import final
 
-from imagekit.builders.base import Base
 from imagekit.builders.compiling import Interpreter, SharedCompiler
+from imagekit.builders.frontend import Prepared
 from imagekit.builders.layerings import Layering, Sources
 from imagekit.jobs.job import Job
 from imagekit.layers.bytecode import BytecodeCompiler
 from imagekit.layers.cache import LayerCache
 from imagekit.layers.wheel_file import WheelFile
 from imagekit.layers.writer import LayerWriter
-from imagekit.lock.model import Lock, LockedWheel
+from imagekit.lock.model import LockedWheel
 from imagekit.oci.assemble import Addition, Settings, assemble
 from imagekit.oci.descriptor import Platform
 from imagekit.oci.image import Image
-from imagekit.progress import Progress
 
 
-def base_image(base: Base, lock: Lock, progress: Progress, *, bytecode: bool) -> Image:
+def base_image(prepared: Prepared) -> Image:
     """The same base, with the same layers, as the native builder starts from.
 
-    It is made here where it is no image already, and needs a machine that runs its platform.
+    It is made here where it is no image already.
     """
-    if base.image is not None:
-        return base.image
+    if prepared.base.image is not None:
+        return prepared.base.image
+    lock, progress = prepared.lock, prepared.request.progress
     cache = LayerCache()
-    sources = _Sources(base, lock, progress)
+    sources = _Sources(prepared)
     additions = []
     try:
-        for layering in base.layerings(bytecode=bytecode):
+        for layering in prepared.base.layerings(bytecode=prepared.bytecode):
             layer = cache.find(layering.recipe)
             if layer is None:
                 task = progress.task(f"making {layering.created_by.removeprefix('imagekit: ')}")
@@ -55,9 +55,10 @@ def _written(layering: Layering, sources: Sources, writer: LayerWriter) -> None:
 class _Sources:
     """A base is made of Debian packages alone; what it asks for is the compiler."""
 
-    def __init__(self, base: Base, lock: Lock, progress: Progress) -> None:
-        interpreter = Interpreter(base.root, lock.target.python_path)
-        self._compiler = SharedCompiler(interpreter, progress)
+    def __init__(self, prepared: Prepared) -> None:
+        lock = prepared.lock
+        interpreter = Interpreter(prepared.base.root, lock.target.python_path)
+        self._compiler = SharedCompiler(interpreter, prepared.request.progress)
 
     def compiler(self) -> BytecodeCompiler:
         return self._compiler.get()

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import BinaryIO, cast, final
 
 from imagekit.builders.base_image import base_image
-from imagekit.builders.frontend import Prepared, frontend_input, prepare
+from imagekit.builders.frontend import Prepared, frontend_input, prepare, registry_base
 from imagekit.builders.model import BuildRequest, Built
 from imagekit.builders.steps import StepTasks
 from imagekit.builders.targets import EngineName, Target, deliver
@@ -67,11 +67,7 @@ class DockerBuilder:
         request = prepared.request
         link = int(str(engine.version().get("Version", "0")).split(".")[0]) >= _LINK_SINCE
         given = frontend_input(prepared, _base_name(engine, prepared), link=link)
-        options, entitlements = dict(given.options), []
-        if request.spec.builder_options.get("network"):
-            options["force-network-mode"] = request.spec.builder_options["network"]
-            entitlements = ["network.host"]
-        wanted = Request(options, "moby", {"name": name}, entitlements=entitlements)
+        wanted = Request(given.options, "moby", {"name": name}, entitlements=given.entitlements)
         transport = EngineTransport(engine)
         try:
             return solve(transport, wanted, given.offer, StepTasks(request.progress))
@@ -81,13 +77,10 @@ class DockerBuilder:
 
 def _base_name(engine: Engine, prepared: Prepared) -> str:
     """What FROM names: a registry's image, which the engine pulls, or one that is loaded first."""
-    section = prepared.lock.base
-    if section["kind"] == "oci" and not str(section["reference"]).startswith("oci"):
-        reference = RegistryReference.parse(str(section["reference"]).removeprefix("docker://"))
-        return f"{reference.host}/{reference.repository}@{section['digest']}"
-    image = base_image(
-        prepared.base, prepared.lock, prepared.request.progress, bytecode=prepared.bytecode
-    )
+    named = registry_base(prepared.lock)
+    if named is not None:
+        return named
+    image = base_image(prepared)
     name = f"{_BASE}:{hexadecimal(image.config_digest)[:32]}"
     if engine.find(name) is None:
         task = prepared.request.progress.task("loading the base into the Docker Engine")

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +46,7 @@ class Input:
 
     offer: Offer
     options: Mapping[str, str]
+    entitlements: Sequence[str] = ()
 
 
 def prepare(request: BuildRequest, lock: Lock) -> Prepared:
@@ -81,7 +82,20 @@ def frontend_input(prepared: Prepared, base: str, *, link: bool) -> Input:
         "dockerfile": arranged([Entry.made("Dockerfile", rendered.text.encode())]),
     }
     offer = Offer(trees, _secrets(prepared), functools.partial(login, environ=request.environ))
-    return Input(offer, options)
+    network = request.spec.builder_options.get("network")
+    if network is None:
+        return Input(offer, options)
+    options["force-network-mode"] = network
+    return Input(offer, options, ["network.host"] if network == "host" else ())
+
+
+def registry_base(lock: Lock) -> str | None:
+    """What FROM names where the base is a registry's, which the worker pulls by its digest."""
+    reference = str(lock.base.get("reference", "oci:"))
+    if reference.startswith(("oci:", "oci-archive:")):
+        return None
+    named = RegistryReference.parse(reference.removeprefix("docker://"))
+    return f"{named.host}/{named.repository}@{lock.base['digest']}"
 
 
 def login(host: str, environ: Mapping[str, str]) -> Login | None:

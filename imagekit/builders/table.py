@@ -16,6 +16,7 @@ from imagekit.errors import BuildError
 from imagekit.spec.builder_rules import GROUP
 
 BUILDERS: Mapping[str, str] = {
+    "buildkit": "imagekit.builders.buildkit:BuildkitBuilder",
     "docker": "imagekit.builders.docker:DockerBuilder",
 }
 """Beside the native one, which is built in."""

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import grpc
 
@@ -13,19 +14,49 @@ from imagekit.buildkit.transport import Transport
 from imagekit.errors import BuildError
 
 _SECONDS = 20.0
+_LABELS = "org.mobyproject.buildkit.worker."
+_OLDEST = (0, 11)
+"""The first BuildKit whose frontend starts from images of the session (`oci-layout://`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
     """A worker's own description of itself.
 
-    `version` is empty where it does not say, as BuildKit before 0.12 does not.
+    `version` is empty where it does not say, as BuildKit before 0.11 does not.
     """
 
     identifier: str
-    labels: dict[str, str]
-    platforms: tuple[str, ...]
-    version: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    platforms: tuple[str, ...] = ()
+    version: str = ""
+
+    @property
+    def is_engine(self) -> bool:
+        """Whether it is the BuildKit inside a Docker Engine."""
+        labelled = any(name.startswith(f"{_LABELS}moby.") for name in self.labels)
+        return labelled or self.identifier == "moby" or self.version.endswith("moby")
+
+    @property
+    def keeps_manifests(self) -> bool:
+        """Whether it has OCI's manifests: buildkitd does, an engine with containerd's store."""
+        return not self.is_engine or f"{_LABELS}containerd.namespace" in self.labels
+
+    def lacks(self, platform: str) -> list[str]:
+        """What it can't do of what every build of `platform` needs, a line each."""
+        found = []
+        if platform not in self.platforms:
+            able = ", ".join(self.platforms) or "nothing"
+            found.append(f"it can't build {platform}; it builds {able}")
+        if not self.keeps_manifests:
+            found.append(
+                "it is a Docker Engine without the containerd image store, which gives no image "
+                "away: no OCI output, no direct push, no several platforms, no attestations"
+            )
+        elif not self.is_engine and _number(self.version) < _OLDEST:
+            said = self.version or "older than 0.11"
+            found.append(f"its BuildKit is {said}, and images to start from need 0.11")
+        return found
 
 
 def describe(transport: Transport) -> Worker:
@@ -53,8 +84,18 @@ def describe(transport: Transport) -> Worker:
     )
 
 
-def _platforms(found: Sequence[dict[str, str]]) -> tuple[str, ...]:
+def _platforms(found: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
     return tuple(
         "/".join(filter(None, (item.get("OS"), item.get("Architecture"), item.get("Variant"))))
         for item in found
     )
+
+
+def _number(version: str) -> tuple[int, int]:
+    """Major and minor; a version of no release counts as the newest, none at all as the oldest."""
+    if not version:
+        return 0, 0
+    found = re.match(r"v?(\d+)\.(\d+)\.", version)
+    if found is None or version.startswith("v0.0.0"):
+        return 1 << 16, 0
+    return int(found[1]), int(found[2])

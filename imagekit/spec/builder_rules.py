@@ -26,6 +26,14 @@ def _network(text: str) -> str | None:
     return None if text in NETWORKS else f"is none of {', '.join(NETWORKS)}"
 
 
+def _text(text: str) -> str | None:
+    return None if text.strip() else "is empty"
+
+
+def _provenance(text: str) -> str | None:
+    return None if text in ("min", "max") else "is none of min, max"
+
+
 Check = Callable[[str], str | None]
 """What is wrong with an option's value, as the rest of a sentence, or None."""
 
@@ -34,6 +42,17 @@ _DEBIAN: Mapping[str, Check] = {"debian_mirror": _url, "debian_security_mirror":
 OPTIONS: Mapping[str, Mapping[str, Check]] = {
     "native": _DEBIAN,
     "docker": {**_DEBIAN, "network": _network},
+    "buildkit": {
+        **_DEBIAN,
+        "network": _network,
+        "address": _text,
+        "tls_ca": _text,
+        "tls_cert": _text,
+        "tls_key": _text,
+        "cache_from": _text,
+        "cache_to": _text,
+        "provenance": _provenance,
+    },
 }
 """By builder; every one of ours stands here."""
 

@@ -212,7 +212,8 @@ class ImageSpec:
     builder: str | None = field(
         default=None,
         metadata=_about(
-            "text", "Who builds the image: `native` (default) or `docker`; see builders.md."
+            "text",
+            "Who builds the image: `native` (default), `docker` or `buildkit`; see builders.md.",
         ),
     )
     builder_options: Mapping[str, str] = field(

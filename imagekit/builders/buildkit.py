@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The buildkit builder: by workers at addresses that the spec or the environment names.
+
+The image comes back as an OCI archive and goes where any other goes from here; one that is only
+pushed is pushed by the worker itself.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import final
+
+from imagekit.builders.base_image import base_image
+from imagekit.builders.frontend import Input, Prepared, frontend_input, prepare, registry_base
+from imagekit.builders.layerings import LOCK_ANNOTATION
+from imagekit.builders.model import BuildRequest, Built
+from imagekit.builders.naming import common_tag
+from imagekit.builders.steps import StepTasks
+from imagekit.builders.targets import Target, deliver
+from imagekit.builders.worker_options import addresses, caches, certificates
+from imagekit.buildkit.solve import Request, solve
+from imagekit.buildkit.transport import Transport, open_transport
+from imagekit.buildkit.workers import describe
+from imagekit.errors import BuildError
+from imagekit.oci.destinations import Destination, read_image
+from imagekit.oci.image import Image
+from imagekit.oci.index import ImageIndex, Named
+from imagekit.oci.scratch import scratch_directory
+from imagekit.oci.store import Store
+from imagekit.paths import cache_directory
+from imagekit.registry.client import RegistryClient
+from imagekit.registry.reference import RegistryReference, is_loopback
+
+_BASE = "imagekit-base"
+"""What FROM names where the base is an image of the session."""
+
+
+@final
+class BuildkitBuilder:
+    """Builds each platform on its own worker."""
+
+    def build(self, request: BuildRequest) -> Built:
+        options = request.spec.builder_options
+        prepared = [prepare(request, lock) for lock in request.locks]
+        platforms = [each.lock.target.platform for each in prepared]
+        places = addresses(options, request.environ, platforms)
+        tls = certificates(options, request.spec_path.parent)
+        with contextlib.ExitStack() as opened:
+            workers: dict[str, Transport] = {}
+            for address in dict.fromkeys(places.values()):
+                workers[address] = open_transport(address, request.environ, tls)
+                opened.callback(workers[address].close)
+            jobs = [
+                _Platform(each, workers[places[each.lock.target.platform]]) for each in prepared
+            ]
+            _refuse(jobs)
+            tag = common_tag([each.plan.tag for each in prepared])
+            targets = _targets(request, tag)
+            if len(jobs) == 1 and len(targets) == 1 and isinstance(targets[0], RegistryReference):
+                return _pushed(jobs[0], targets[0], tag)
+            if options.get("provenance"):
+                raise BuildError(
+                    "provenance is attested by a worker that pushes the image itself",
+                    hint="one platform, and `--push` alone or one `--to docker://` alone",
+                )
+            images = tuple(each.image() for each in jobs)
+        named: Named = images[0] if len(images) == 1 else ImageIndex(images)
+        return _delivered(request, named, targets, tag)
+
+
+@dataclass(frozen=True, slots=True)
+class _Platform:
+    """One platform's build, and the worker that makes it."""
+
+    prepared: Prepared
+    worker: Transport
+
+    def image(self) -> Image:
+        """The image, built and sent here; its file stays until this process ends."""
+        folders = contextlib.ExitStack()
+        atexit.register(folders.close)
+        folder = folders.enter_context(scratch_directory(cache_directory() / "built"))
+        path = folder / "image.tar"
+        with path.open("wb") as stream:
+            given = self._input()
+            self._solve(
+                replace(given, offer=replace(given.offer, result=stream)), "oci", self._annotation()
+            )
+        return read_image(Destination("oci-archive", path))
+
+    def push(self, target: RegistryReference) -> str:
+        """Build, and let the worker push; returns the digest."""
+        exporter = {
+            "name": f"{target.host}/{target.repository}:{target.tag}",
+            "push": "true",
+            "oci-mediatypes": "true",
+            **self._annotation(),
+        }
+        if is_loopback(target.server):
+            exporter["registry.insecure"] = "true"
+        given = self._input()
+        wanted = self.prepared.request.spec.builder_options.get("provenance")
+        if wanted:
+            given = replace(given, options={**given.options, "attest:provenance": f"mode={wanted}"})
+        return self._solve(given, "image", exporter)["containerimage.digest"]
+
+    def _annotation(self) -> dict[str, str]:
+        return {f"annotation.{LOCK_ANNOTATION}": self.prepared.lock.digest}
+
+    def _input(self) -> Input:
+        named = registry_base(self.prepared.lock)
+        if named is not None:
+            return frontend_input(self.prepared, named, link=True)
+        base = base_image(self.prepared)
+        given = frontend_input(self.prepared, _BASE, link=True)
+        options = {**given.options, f"context:{_BASE}": f"oci-layout://imagekit@{base.digest}"}
+        return Input(replace(given.offer, images=[base]), options)
+
+    def _solve(self, given: Input, exporter: str, attributes: Mapping[str, str]) -> dict[str, str]:
+        request = self.prepared.request
+        options = request.spec.builder_options
+        wanted = Request(
+            given.options,
+            exporter,
+            attributes,
+            caches(options.get("cache_from", "")),
+            caches(options.get("cache_to", "")),
+            given.entitlements,
+        )
+        return solve(self.worker, wanted, given.offer, StepTasks(request.progress))
+
+
+def _refuse(jobs: list[_Platform]) -> None:
+    """Say all that the workers can't do before the first one builds."""
+    lacks = []
+    for job in jobs:
+        platform = job.prepared.lock.target.platform
+        found = describe(job.worker).lacks(platform)
+        lacks += [f"the worker at {job.worker.address}: {line}" for line in found]
+    if lacks:
+        raise BuildError(
+            "\n".join(dict.fromkeys(lacks)),
+            hint="`builder: docker` leaves images in the engine; `builder: native` needs no worker",
+        )
+
+
+def _targets(request: BuildRequest, tag: str) -> list[Target]:
+    targets: list[Target] = list(request.to)
+    if request.push:
+        targets.append(RegistryReference.parse(f"{request.reference}:{tag}"))
+    return targets
+
+
+def _pushed(job: _Platform, target: RegistryReference, tag: str) -> Built:
+    digest = job.push(target)
+    client = RegistryClient()
+    read = functools.cache(functools.partial(client.pull_all, target.at(digest)))
+    return Built(job.prepared.request.reference, tag, digest, read)
+
+
+def _delivered(request: BuildRequest, named: Named, targets: list[Target], tag: str) -> Built:
+    name = f"{request.reference}:{tag}"
+    client = RegistryClient(progress=request.progress)
+    for target in targets:
+        deliver(named, target, name, client)
+    client.close()
+    if not targets:
+        Store().add(named, name)
+    return Built(request.reference, tag, named.digest, lambda: named)

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from imagekit.builders.worker_options import addresses, caches, certificates
+from imagekit.buildkit.endpoint import Certificates
+from imagekit.buildkit.solve import Cache
+from imagekit.errors import BuildError
+
+BOTH = ("linux/amd64", "linux/arm64")
+
+
+def test_one_address_is_every_platforms() -> None:
+    """The spec's comes before the environment's."""
+    environ = {"BUILDKIT_HOST": "tcp://far:1"}
+    assert addresses({}, environ, BOTH) == dict.fromkeys(BOTH, "tcp://far:1")
+    assert addresses({"address": "unix:///w"}, environ, BOTH[:1]) == {"linux/amd64": "unix:///w"}
+
+
+def test_platforms_may_have_addresses_of_their_own() -> None:
+    """A comma between them, blanks wherever people like them."""
+    text = "linux/amd64=tcp://a:1, linux/arm64=kube-pod://b?namespace=n"
+    assert addresses({"address": text}, {}, BOTH) == {
+        "linux/amd64": "tcp://a:1",
+        "linux/arm64": "kube-pod://b?namespace=n",
+    }
+
+
+def test_a_platform_without_an_address_is_named() -> None:
+    """And so is no address at all, with where to write one."""
+    with pytest.raises(BuildError, match="no BuildKit worker is named for linux/arm64"):
+        addresses({"address": "linux/amd64=tcp://a:1"}, {}, BOTH)
+    with pytest.raises(BuildError, match="no BuildKit worker is named") as raised:
+        addresses({}, {}, BOTH)
+    assert "BUILDKIT_HOST" in str(raised.value.hint)
+
+
+def test_certificates_are_relative_to_the_spec() -> None:
+    """None of them means no TLS; a certificate without its key is an error."""
+    found = certificates({"tls_ca": "ca.pem", "tls_cert": "/c.pem", "tls_key": "k"}, Path("/spec"))
+    assert found == Certificates(Path("/spec/ca.pem"), Path("/c.pem"), Path("/spec/k"))
+    assert certificates({}, Path("/spec")) is None
+    with pytest.raises(BuildError, match="belong together"):
+        certificates({"tls_cert": "c"}, Path("/spec"))
+
+
+def test_caches_are_written_as_buildx_writes_them() -> None:
+    """Several with semicolons; a name alone is a registry's."""
+    assert caches("type=registry,ref=reg.example/c,mode=max; reg.example/d") == (
+        Cache("registry", {"ref": "reg.example/c", "mode": "max"}),
+        Cache("registry", {"ref": "reg.example/d"}),
+    )
+    with pytest.raises(BuildError, match="not supported yet"):
+        caches("type=local,dest=cache")
