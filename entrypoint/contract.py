@@ -65,6 +65,10 @@ FLYTE = "pyflyte-"
 LEGACY_MAP_RESOLVER = "flytekit.core.legacy_map_task.MapTaskResolver"
 INDEX_NAME = "BATCH_JOB_ARRAY_INDEX_VAR_NAME"
 INDEX_OFFSET = "BATCH_JOB_ARRAY_INDEX_OFFSET"
+PACKAGES = "IMAGEKIT_RUNTIME_PACKAGES"
+"""Names the variable that lists what is installed at the start, a `pinned` line for each."""
+FLYTE_PACKAGES = "_F_RUNTIME_PACKAGES"
+INSTALLER = "IMAGEKIT_RUNTIME_INSTALLER"
 
 
 class Command:
@@ -298,6 +302,11 @@ def execute_arguments(
         }
     )
     return ["execute", *options, "--", *resolver_arguments]
+
+
+def pinned(name: str, version: str, sha256: Iterable[str]) -> str:
+    """A line of the variable `PACKAGES`: one version of a package, and the files it may be."""
+    return " ".join([f"{name}=={version}", *(f"--hash=sha256:{each}" for each in sha256)])
 
 
 def _written(options: Mapping[str, str | None]) -> list[str]:

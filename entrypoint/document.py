@@ -64,16 +64,23 @@ def task_failure(error: BaseException) -> Failure:
 
 
 def runtime_failure(error: BaseException) -> Failure:
-    """Raised outside the user's function: one of ours, or a defect."""
+    """Raised outside the user's function: one of ours, or a defect. URIs in it are redacted."""
+    from .storage import redacted
+
     if isinstance(error, Interrupted):
         return interruption(error.signal_number)
     if not isinstance(error, EntrypointError):
         failure = Failure(
-            "internal", EntrypointError.code, text_of(error), kind=RECOVERABLE, origin=SYSTEM
+            "internal",
+            EntrypointError.code,
+            redacted(text_of(error)),
+            kind=RECOVERABLE,
+            origin=SYSTEM,
         )
-        failure.trace = trace_of(error)
+        failure.trace = redacted(trace_of(error))
         return failure
-    failure = Failure(error.outcome, error.code, str(error), kind=error.kind, origin=error.origin)
+    text = redacted(str(error))
+    failure = Failure(error.outcome, error.code, text, kind=error.kind, origin=error.origin)
     if isinstance(error, ResolverError) and error.__cause__ is not None:
         failure.trace = trace_of(error.__cause__)
     return failure

@@ -10,7 +10,8 @@
     ├── OutputsError                outputs-failed     14
     ├── ResolverError               resolver           15   no such resolver, module or task
     ├── UnsupportedError            unsupported        16
-    └── BundleError                 bundle             17   the code bundle is refused
+    ├── BundleError                 bundle             17   the code bundle is refused
+    └── PackagesError               packages           18   installing at the start failed
     Interrupted (SystemExit)        interrupted        143  SIGTERM; other signals 128 + number
                                     timeout            124  what SIGTERM means after --timeout
 
@@ -35,6 +36,7 @@ EXIT_CODES = {
     "resolver": 15,
     "unsupported": 16,
     "bundle": 17,
+    "packages": 18,
     "timeout": 124,
     "interrupted": 143,
 }
@@ -137,6 +139,13 @@ class BundleError(EntrypointError):
     code = "USER:Bundle"
     kind = NON_RECOVERABLE
     origin = USER
+
+
+class PackagesError(EntrypointError):
+    """Packages that are to be installed at the start were not: an index may have been away."""
+
+    outcome = "packages"
+    code = "SYSTEM:RuntimePackages"
 
 
 class Interrupted(SystemExit):

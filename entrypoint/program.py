@@ -22,7 +22,9 @@ def replace_process(command: Command) -> int:
         try:
             prepare(command)
         except EntrypointError as error:
-            sys.stderr.write(f"imagekit: {error}\n")
+            from .storage import redacted
+
+            sys.stderr.write(f"imagekit: {redacted(str(error))}\n")
             return EXIT_CODES[error.outcome]
     words = command.arguments
     for number in (signals.SIGPIPE, signals.SIGXFSZ):

@@ -9,6 +9,7 @@ from time import time
 from . import document, records
 from .contract import DEFAULT_TERMINATION_LOG
 from .errors import EXIT_CODES, EntrypointError
+from .storage import redacted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ def publish(failure: document.Failure, command: Command, environ: Mapping[str, s
             records.fail(prefix, data, is_shared=command.worker is not None)
             written = True
         except EntrypointError as error:
-            write_all(2, f"imagekit: {error}\n".encode("utf-8", "backslashreplace"))
+            line = f"imagekit: {redacted(str(error))}\n"
+            write_all(2, line.encode("utf-8", "backslashreplace"))
     write_termination_message(command, document.termination_message(failure))
     fails = environ.get("FLYTE_FAIL_ON_ERROR", "").lower() in ("1", "t", "true")
     if command.flyte and written and not fails and failure.outcome != "interrupted":

@@ -13,7 +13,6 @@ from .errors import (
     EntrypointError,
     Interrupted,
     OutputsError,
-    UnsupportedError,
     UsageError,
     UserError,
 )
@@ -87,8 +86,10 @@ def perform(command: Command, environ: Mapping[str, str], parent: Parent) -> Non
     prefix = command.options["output-prefix"]
     if prefix is not None and command.worker is None:
         records.clear(prefix)
-    if environ.get("_F_RUNTIME_PACKAGES"):
-        raise UnsupportedError("nothing is installed at run time (_F_RUNTIME_PACKAGES is set)")
+    if environ.get(contract.PACKAGES) or environ.get(contract.FLYTE_PACKAGES):
+        from .packages import install
+
+        install(os.environ)
     if "dest-dir" in command.options:
         from .bundle import prepare
 

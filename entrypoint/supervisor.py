@@ -36,7 +36,9 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
     try:
         command = parse(argv, environ)
     except EntrypointError as error:
-        sys.stderr.write(f"imagekit: {error}\n")
+        from .storage import redacted
+
+        sys.stderr.write(f"imagekit: {redacted(str(error))}\n")
         return EXIT_CODES[error.outcome]
     if command.verb in ("help", "version"):
         from . import about

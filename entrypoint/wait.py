@@ -13,7 +13,7 @@ from time import monotonic, sleep
 
 from . import signals
 from .errors import EXIT_CODES, UsageError
-from .storage import scheme_of
+from .storage import scheme_of, without_secrets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def wait(command: Command) -> int:
     try:
         attempt = _attempt_for(target)
     except (UsageError, ValueError) as error:
-        sys.stderr.write(f"imagekit: waiting for {target}: {error}\n")
+        sys.stderr.write(f"imagekit: waiting for {without_secrets(target)}: {error}\n")
         return EXIT_CODES["usage"]
     limit = command.timeout_seconds
     deadline = None if limit is None else monotonic() + limit
@@ -43,7 +43,8 @@ def wait(command: Command) -> int:
         if problem is None:
             return EXIT_CODES["ok"]
         if deadline is not None and monotonic() + INTERVAL_SECONDS > deadline:
-            sys.stderr.write(f"imagekit: waited {limit} seconds for {target}: {problem}\n")
+            place = without_secrets(target)
+            sys.stderr.write(f"imagekit: waited {limit} seconds for {place}: {problem}\n")
             return EXIT_CODES["timeout"]
         sleep(INTERVAL_SECONDS)
 

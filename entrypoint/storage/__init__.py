@@ -39,6 +39,8 @@ SCHEMES = {
     "s3a": "objects",
 }
 _OTHERS = "filesystems"
+# A `?` or `#` there is part of a name.
+_WITHOUT_QUERY = ("gs", "s3", "s3a")
 
 
 def storage_for(uri: str) -> Storage:
@@ -76,12 +78,24 @@ def scratch(uri: str) -> str:
 def without_secrets(uri: str) -> str:
     """For texts: a URI's query may be a signature, its user a password."""
     scheme, separator, rest = uri.partition("://")
-    if not separator or scheme.lower() in ("file", "s3", "gs"):
+    if not separator or scheme.lower() in ("", "file"):
         return uri
-    place, slash, path = rest.split("?", 1)[0].split("#", 1)[0].partition("/")
-    if scheme.lower() in ("http", "https"):
-        place = place.rpartition("@")[2]
+    path = rest if scheme.lower() in _WITHOUT_QUERY else rest.partition("?")[0].partition("#")[0]
+    place, slash, path = path.partition("/")
+    user, _, host = place.rpartition("@")
+    # abfs://CONTAINER@ACCOUNT has no secret in it.
+    if ":" in user or scheme.lower() in ("http", "https"):
+        place = host
     return f"{scheme}://{place}{slash}{path}"
+
+
+def redacted(text: str) -> str:
+    """A text of somebody else's, with the URIs in it as above."""
+    from re import sub
+
+    return sub(
+        r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>]+", lambda found: without_secrets(found[0]), text
+    )
 
 
 def scheme_of(uri: str) -> str:

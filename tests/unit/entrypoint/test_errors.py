@@ -199,13 +199,30 @@ def test_a_wrong_resolver_leaves_a_document(workdir: Workdir, name: str) -> None
     assert workdir.error()["origin"] == USER
 
 
-def test_packages_that_are_to_be_installed_at_run_time_are_refused(workdir: Workdir) -> None:
-    """Rather than running the task without them."""
+SIGNED = "http://user:canary-1@127.0.0.1:9/in.pb?sig=canary-2"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("call", "--inputs", SIGNED, "good:add"),
+        ("call", "--checkpoint-path", "x", "--output-prefix", SIGNED, "good:add", "x=1"),
+        ("fast-execute", "--additional-distribution", SIGNED, "--", "true"),
+        ("execute", SIGNED),
+        ("wait", "--timeout", "0.1", SIGNED),
+    ],
+)
+def test_signatures_and_passwords_of_uris_are_in_no_text(
+    workdir: Workdir, words: tuple[str, ...]
+) -> None:
+    """Whatever fails, and whoever tells of it."""
     workdir.module("good", "def add(x: int) -> int:\n    return x + 1\n")
-    workdir.inputs({"x": 1})
-    environ = {"_F_RUNTIME_PACKAGES": "somepackage"}
-    assert workdir.execute("good:add", environ=environ).code == EXIT_CODES["unsupported"]
-    assert "_F_RUNTIME_PACKAGES" in workdir.error()["message"]
+    log = workdir.path / "termination"
+    log.touch()
+    result = workdir.run(*words, environ={"IMAGEKIT_TERMINATION_LOG": str(log)})
+    assert result.code != 0
+    assert "canary" not in result.stdout + result.stderr + log.read_text()
+    assert "127.0.0.1:9/in.pb" in result.stderr or words[:1] == ("execute",)
 
 
 def test_a_wrong_input_is_named_by_its_path(workdir: Workdir) -> None:
