@@ -12,7 +12,7 @@ import sys
 
 from .errors import EXIT_CODES, EntrypointError, InputsCorruptError, InputsMissingError
 from .inputs import read_file
-from .storage import scheme_of, storage_for, without_secrets
+from .storage import redacted, scheme_of, storage_for, without_secrets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def deliver(command: Command) -> int:
         else:
             write_inputs(str(command.options["inputs"]), command.arguments[0])
     except EntrypointError as error:
-        sys.stderr.write(f"imagekit: {error}\n")
+        sys.stderr.write(f"imagekit: {redacted(str(error))}\n")
         return EXIT_CODES[error.outcome]
     return EXIT_CODES["ok"]
 
