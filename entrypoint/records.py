@@ -39,6 +39,13 @@ def commit(prefix: str, outputs: bytes, json: bytes | None, name: str = OUTPUTS)
         raise OutputsError(f"writing outputs to {prefix}: {error}") from error
 
 
+def show(prefix: str, page: bytes) -> None:
+    try:
+        storage_for(prefix).store(page, join(prefix, DECK))
+    except OSError as error:
+        raise OutputsError(f"writing the deck to {prefix}: {error}") from error
+
+
 def fail(prefix: str, document: bytes, *, is_shared: bool) -> None:
     """Leave the document; under a prefix that workers share, at a name that no other one has."""
     name = ERROR

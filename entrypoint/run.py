@@ -20,7 +20,7 @@ from .inputs import is_json, read_inputs
 from .interface import Interface
 from .place import Place
 from .signals import SIGINT
-from .storage import scheme_of
+from .storage import redacted, scheme_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,7 +71,20 @@ def conclude(
         from .document import timed_out
 
         failure = timed_out(command.timeout_seconds)
-    return publish(failure, command, environ)
+    exit_code = publish(failure, command, environ)
+    try:
+        show(command)
+    except EntrypointError as problem:
+        sys.stderr.write(f"imagekit: {redacted(str(problem))}\n")
+    return exit_code
+
+
+def show(command: Command) -> None:
+    """Leave the page of decks, if the task made any; of several workers none does."""
+    decks = sys.modules.get(f"{__package__}.decks")
+    prefix = command.options["output-prefix"]
+    if decks is not None and decks.made and prefix is not None and command.worker is None:
+        decks.write(prefix)
 
 
 def anchor(command: Command) -> None:
@@ -201,6 +214,7 @@ def leave(outputs: dict[str, Any], command: Command) -> None:
     except (WireError, RecursionError) as error:
         raise ConversionError(f"outputs: {error}") from error
     if prefix is not None:
+        show(command)
         records.commit(prefix, data, json)
     elif json is not None:
         say(json)

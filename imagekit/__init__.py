@@ -13,6 +13,7 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from entrypoint.context import current_context as current_context
+    from entrypoint.decks import Deck as Deck
     from entrypoint.errors import RecoverableError as RecoverableError
     from entrypoint.process import on_cancel as on_cancel
     from entrypoint.types.files import Directory as Directory
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 # Public name -> module:attribute. A module that begins with a dot is the runtime's.
 _NAMES = {
+    "Deck": ".decks:Deck",
     "Directory": ".types.files:Directory",
     "File": ".types.files:File",
     "HashMethod": ".types.hashes:HashMethod",
@@ -39,6 +41,7 @@ _NAMES = {
     "task": "imagekit.tasks.task:task",
 }
 __all__ = [
+    "Deck",
     "Directory",
     "File",
     "HashMethod",

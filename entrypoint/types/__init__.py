@@ -104,8 +104,10 @@ def _target(annotation: Any) -> str:
     name = _name(annotation)
     if name in TRANSFORMERS:
         return TRANSFORMERS[name]
+    # A generic class with its arguments, as in Pair[int], has the shape of the class.
+    shaped = (annotation, getattr(annotation, "__origin__", None))
     for attribute, target in SHAPES.items():
-        if hasattr(annotation, attribute):
+        if any(hasattr(each, attribute) for each in shaped):
             return target
     if name in _REFUSED:
         raise ConversionError(_REFUSED[name])

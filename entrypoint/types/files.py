@@ -141,6 +141,8 @@ class _StoredType:
         path = os.path.abspath(value.uri.removeprefix("file://"))
         if not self._exists(path):
             raise ConversionError(f"no {self.type.__name__.lower()} at {path}")
+        if self.type is Directory and place.prefix is not None:
+            _check_contents(path, ())
         uri = place.keep(path)
         value.moved_to(uri, path)
         return uri
@@ -148,6 +150,19 @@ class _StoredType:
     @staticmethod
     def _exists(path: str) -> bool:
         raise NotImplementedError
+
+
+def _check_contents(directory: str, above: tuple[str, ...]) -> None:
+    """Links are stored as what they lead to, so they lead to files, or to directories beside."""
+    here = (*above, os.path.realpath(directory))
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                if os.path.realpath(entry.path) in here:
+                    raise ConversionError(f"{entry.path} is a link to a directory that holds it")
+                _check_contents(entry.path, here)
+            elif not entry.is_file():
+                raise ConversionError(f"{entry.path} is no file, nor a link to one")
 
 
 class FileType(_StoredType):

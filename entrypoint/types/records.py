@@ -20,7 +20,12 @@ if TYPE_CHECKING:
     from . import Type
 
 
-def field_types(kind: type, names: Iterable[str]) -> dict[str, Type]:
+def field_types(annotation: Any, names: Iterable[str]) -> dict[str, Type]:
+    """Each field's type; of a generic class with the arguments that the annotation gives."""
+    kind = getattr(annotation, "__origin__", annotation)
+    given = dict(
+        zip(getattr(kind, "__parameters__", ()), getattr(annotation, "__args__", ()), strict=False)
+    )
     from typing import get_type_hints
 
     try:
@@ -30,11 +35,20 @@ def field_types(kind: type, names: Iterable[str]) -> dict[str, Type]:
     types = {}
     for name in names:
         try:
-            types[name] = transformer_for(hints[name])
+            types[name] = transformer_for(_substituted(hints[name], given))
         except ConversionError as error:
             error.inside(f".{name}")
             raise
     return types
+
+
+def _substituted(hint: Any, given: dict[Any, Any]) -> Any:
+    if hint in given:
+        return given[hint]
+    parameters = getattr(hint, "__parameters__", ())
+    if not given or not parameters or isinstance(hint, type):
+        return hint
+    return hint[tuple(given.get(each, each) for each in parameters)]
 
 
 class Record:
@@ -42,6 +56,7 @@ class Record:
     literal_type: ClassVar[Message] = MSGPACK_TYPE
 
     def __init__(self, annotation: Any) -> None:
+        self.annotation = annotation
         self.type = getattr(annotation, "__origin__", annotation)
         self._types: dict[str, Type] | None = None
 
@@ -50,7 +65,7 @@ class Record:
         """Found at first use, so that a dataclass may contain itself."""
         if self._types is None:
             self._types = field_types(
-                self.type, [each.name for each in dataclasses.fields(self.type)]
+                self.annotation, [each.name for each in dataclasses.fields(self.type)]
             )
         return self._types
 

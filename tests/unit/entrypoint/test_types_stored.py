@@ -9,7 +9,7 @@ import pickle
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Generic, TypedDict, TypeVar
 
 import pytest
 
@@ -17,7 +17,7 @@ from entrypoint.errors import ConversionError, InputsCorruptError, InputsMissing
 from entrypoint.interface import Interface
 from entrypoint.place import Place
 from entrypoint.types import read_literal, transformer_for
-from entrypoint.types.files import File
+from entrypoint.types.files import Directory, File
 from entrypoint.types.hashes import HashMethod
 from entrypoint.types.pickles import Pickle
 from entrypoint.wire.plain import plain
@@ -47,6 +47,15 @@ class Both:
     either: Left | Right
     raw: bytes
     model: Annotated[Any, Pickle]
+
+
+T = TypeVar("T")
+
+
+@dataclass
+class Pair(Generic[T]):
+    first: T
+    others: list[T]
 
 
 class Needs(TypedDict):
@@ -94,6 +103,32 @@ def test_a_value_of_no_variant_is_refused(annotation: Any, value: Any, problem: 
     with pytest.raises(ConversionError) as caught:
         transformer_for(annotation).to_literal(value, NOWHERE)
     assert str(caught.value) == problem
+
+
+def test_a_generic_dataclass_takes_its_arguments(place: Place) -> None:
+    """Its fields have the types that the annotation gives, and no others."""
+    literal = sent(Pair[int], Pair(1, [2]), place)
+    assert read_literal(transformer_for(Pair[int]), literal) == Pair(1, [2])
+    with pytest.raises(ConversionError, match=r"\.others\[0\]: expected int, got str"):
+        sent(Pair[int], Pair(1, ["2"]), place)
+
+
+def test_links_in_a_directory_are_followed_and_must_lead_somewhere(
+    place: Place, tmp_path: Path
+) -> None:
+    """Whatever the names; one that leads nowhere or in a circle is the task's mistake."""
+    folder = tmp_path / "a ?#%20é"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "inner" / "b?c#d%25é.txt").write_text("1")
+    (folder / "link").symlink_to("inner")
+    uri = sent(Directory, Directory(folder), place)["scalar"]["blob"]["uri"]
+    for name in ("inner", "link"):
+        assert (Path(uri) / name / "b?c#d%25é.txt").read_text() == "1"
+    for target, problem in (("..", "that holds it"), ("/nonexistent", "nor a link to one")):
+        (folder / "inner" / "bad").symlink_to(target)
+        with pytest.raises(ConversionError, match=problem):
+            sent(Directory, Directory(folder), place)
+        (folder / "inner" / "bad").unlink()
 
 
 def test_a_typed_dict_names_unknown_and_missing_keys() -> None:
