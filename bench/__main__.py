@@ -8,13 +8,13 @@ from pathlib import Path
 
 import click
 
-from bench import build, start
+from bench import build, start, storage
 
 
 @click.command()
-@click.argument("parts", nargs=-1, type=click.Choice(["build", "start"]))
+@click.argument("parts", nargs=-1, type=click.Choice(["build", "start", "storage"]))
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to work; kept if given.")
-@click.option("--rounds", default=3, show_default=True, help="Of each build step.")
+@click.option("--rounds", default=3, show_default=True, help="Of builds and of transfers.")
 @click.option("--starts", default=41, show_default=True, help="Of each way to start a task.")
 @click.option(
     "--bytecode",
@@ -34,7 +34,7 @@ def main(
     peer: bool,
     packages: tuple[str, ...],
 ) -> None:
-    """Time PARTS (build, start; both by default) beside their peers."""
+    """Time PARTS (build, start, storage; all by default) beside their peers."""
     with tempfile.TemporaryDirectory(prefix="imagekit-bench-") as temporary:
         work = (folder or Path(temporary)).absolute()
         kinds = ("with", "without") if bytecode == "both" else (bytecode,)
@@ -47,6 +47,9 @@ def main(
         if "start" in parts or not parts:
             click.echo(f"\nTask starts, medians of {starts}\n")
             click.echo(start.run(work, starts), nl=False)
+        if "storage" in parts or not parts:
+            click.echo(f"\nObject storage, medians of {rounds}\n")
+            click.echo(storage.run(work, rounds), nl=False)
 
 
 main()

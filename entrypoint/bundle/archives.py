@@ -124,12 +124,18 @@ def _decompressed(path: str, name: str) -> io.BufferedIOBase:
 
 
 def _zstandard(path: str) -> io.BufferedIOBase:
-    try:
-        zstd = __import__("compression.zstd", fromlist=["open"])
-    except ImportError:
-        raise BundleError("this Python has no zstd (3.14 is the first); use .tar.gz") from None
-    stream: io.BufferedIOBase = zstd.open(path, "rb")
-    return stream
+    """By Python itself from 3.14 on, else by its backport, if the image has that."""
+    for name in ("compression.zstd", "backports.zstd"):
+        try:
+            zstd = __import__(name, fromlist=["open"])
+        except ImportError:
+            continue
+        stream: io.BufferedIOBase = zstd.open(path, "rb")
+        return stream
+    raise BundleError(
+        "this Python has no zstd: 3.14 is the first that has; add backports.zstd to the image, or "
+        "use .tar.gz"
+    )
 
 
 def _unpack_tar(stream: io.BufferedIOBase, staging: Staging, budget: Budget) -> None:

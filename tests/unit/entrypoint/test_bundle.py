@@ -9,6 +9,7 @@ import io
 import os
 import py_compile
 import stat
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -17,7 +18,13 @@ from typing import Any
 
 import pytest
 
+from entrypoint.errors import EXIT_CODES
 from tests.unit.entrypoint.workdir import Result, Workdir, literal
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 CODE = b"import helpers\n\ndef double(x: int) -> int:\n    return helpers.two() * x\n"
 HELPERS = b"def two() -> int:\n    return 2\n"
@@ -55,7 +62,16 @@ def run(workdir: Workdir, bundle: str, *options: str, **environ: str) -> Result:
     return workdir.run("fast-execute", *where, "--", *words, environ=environ)
 
 
-@pytest.mark.parametrize(("name", "make"), [("code.tar.gz", tar), ("code.zip", zipped)])
+def tar_zst(path: Path) -> None:
+    gzipped = path.with_suffix(".gz")
+    tar(gzipped)
+    path.write_bytes(zstd.compress(gzip.decompress(gzipped.read_bytes())))
+    gzipped.unlink()
+
+
+@pytest.mark.parametrize(
+    ("name", "make"), [("code.tar.gz", tar), ("code.tar.zst", tar_zst), ("code.zip", zipped)]
+)
 def test_a_bundle_is_unpacked_and_importable(
     workdir: Workdir, name: str, make: Callable[[Path], None]
 ) -> None:
@@ -80,6 +96,27 @@ def test_new_code_replaces_old_even_where_compiled_code_claims_to_be_never_stale
     tar(workdir.path / "code.tar.gz")
     assert run(workdir, "code.tar.gz").code == 0
     assert workdir.outputs() == {"literals": {"o0": literal(8)}}
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (lambda data: data[:-20], "ended before"),
+        (lambda data: data[:40] + b"\xff" * 20 + data[60:], "zstandard"),
+        (lambda _: zstd.compress(bytes(80 << 20)), "more than 200 times"),
+    ],
+    ids=["truncated", "damaged", "bomb"],
+)
+def test_a_bad_zst_is_refused_and_leaves_nothing(
+    workdir: Workdir, content: Callable[[bytes], bytes], problem: str
+) -> None:
+    """As of any other format."""
+    path = workdir.path / "code.tar.zst"
+    tar_zst(path)
+    path.write_bytes(content(path.read_bytes()))
+    assert run(workdir, path.name, "--dest-dir", "code").code == EXIT_CODES["bundle"]
+    assert problem in workdir.error()["message"].lower()
+    assert os.listdir(workdir.path / "code") == []
 
 
 def test_a_program_gets_the_code_as_well(workdir: Workdir) -> None:
