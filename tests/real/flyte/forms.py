@@ -5,6 +5,7 @@ Writes, for each: `NAME.json` (the container's args, templates unfilled), `NAME.
 and beside them the code bundle, the notebook's pickle and the task's template.
 """
 
+import dataclasses
 import functools
 import gzip
 import json
@@ -16,6 +17,9 @@ from pathlib import Path
 from typing import Any
 
 flytekit: Any = import_module("flytekit")
+import_module("flytekit.types.directory")
+import_module("flytekit.types.file")
+pandas: Any = import_module("pandas")
 customized = import_module("flytekit.core.python_customized_container_task")
 shim = import_module("flytekit.core.shim_task")
 storage = import_module("flytekit.core.class_based_resolver")
@@ -55,8 +59,39 @@ def shown(x: int) -> int:
     return x
 
 
+@dataclasses.dataclass
+class Point:
+    x: int
+    file: flytekit.types.file.FlyteFile
+    tags: list[str]
+
+
+def framed(x: int) -> pandas.DataFrame:
+    return pandas.DataFrame({"n": range(x), "word": ["é"] * x})
+
+
+def summed(frame: pandas.DataFrame) -> int:
+    return int(frame["n"].sum())
+
+
+def filed(file: flytekit.types.file.FlyteFile) -> flytekit.types.file.FlyteFile:
+    Path("upper.txt").write_text(Path(file).read_text().upper())
+    return flytekit.types.file.FlyteFile("upper.txt")
+
+
+def foldered(x: int) -> flytekit.types.directory.FlyteDirectory:
+    Path("folder/inner").mkdir(parents=True, exist_ok=True)
+    Path("folder/inner/number.txt").write_text(str(x))
+    return flytekit.types.directory.FlyteDirectory("folder")
+
+
+def recorded(point: Point) -> Point:
+    return Point(point.x + 1, point.file, [*point.tags, Path(point.file).read_text()])
+
+
 FORMS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("twice", "scaled", "nothing", "broken", "wrong"), flytekit.task),
+    **dict.fromkeys(("framed", "summed", "filed", "foldered", "recorded"), flytekit.task),
     **dict.fromkeys(("grows", "stays"), flytekit.dynamic),
     "shown": flytekit.task(enable_deck=True),
 }
@@ -97,6 +132,11 @@ INPUTS: dict[str, tuple[Any, dict[str, tuple[Any, Any]]]] = {
     "shown": (shown, {"x": (int, 3)}),
     "mapped": (mapped, {"x": (list[int], [1, 2, 3]), "factor": (float, 0.5)}),
     "shimmed": (shimmed, {"x": (int, 5)}),
+    "framed": (framed, {"x": (int, 4)}),
+    "summed": (summed, {"frame": (pandas.DataFrame, pandas.DataFrame({"n": [1, 2, 3]}))}),
+    "filed": (filed, {"file": (flytekit.types.file.FlyteFile, "word.txt")}),
+    "foldered": (foldered, {"x": (int, 5)}),
+    "recorded": (recorded, {"point": (Point, Point(1, "word.txt", ["a"]))}),
 }
 
 
@@ -121,6 +161,7 @@ def main(folder: Path) -> None:
     engine = import_module("flytekit.core.type_engine").TypeEngine
     literals = import_module("flytekit.models.literals")
     context = flytekit.FlyteContextManager.current_context()
+    Path("word.txt").write_text("word")
     for name, (each, values) in INPUTS.items():
         (folder / f"{name}.json").write_text(json.dumps(each.get_container(settings()).args))
         given = {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -16,7 +17,7 @@ from pathlib import Path
 import pytest
 from flyteidl.core.dynamic_job_pb2 import DynamicJobSpec
 from flyteidl.core.errors_pb2 import ErrorDocument
-from flyteidl.core.literals_pb2 import LiteralMap
+from flyteidl.core.literals_pb2 import Literal, LiteralMap
 
 HERE = Path(__file__).parent
 MAIN = HERE.parents[2] / "entrypoint" / "__main__.py"
@@ -92,6 +93,33 @@ def test_every_form_gives_what_pyflyte_gives(folder: Path, form: str) -> None:
     assert ours == theirs
     assert len({tuple(sorted(os.listdir(prefix))) for prefix in prefixes}) == 1
     assert ours.literals or form == "nothing"
+
+
+@pytest.mark.parametrize("form", ["framed", "summed", "filed", "foldered", "recorded"])
+def test_what_is_stored_beside_the_outputs_is_the_same(folder: Path, form: str) -> None:
+    """Dataframes, files, directories, and a dataclass with a file: byte by byte, but for names."""
+    ours, theirs = (
+        (run(folder, form, form, ours=each) / "outputs.pb").read_bytes() for each in (True, False)
+    )
+    found = [
+        literal_with_content(LiteralMap.FromString(each).literals["o0"]) for each in (ours, theirs)
+    ]
+    assert found[0] == found[1]
+    assert found[0][1] or form in ("summed", "recorded")
+
+
+def literal_with_content(literal: Literal) -> tuple[bytes, dict[str, bytes]]:
+    """The literal without the random name of what it stores, and the files that are there."""
+    kind = literal.scalar.WhichOneof("value")
+    stored = getattr(literal.scalar, kind)
+    if not getattr(stored, "uri", ""):
+        data = literal.SerializeToString(deterministic=True)
+        return re.sub(rb"/[0-9a-f]{32}/", b"/random/", data), {}
+    place = Path(stored.uri)
+    stored.uri = place.name if place.is_file() else ""
+    files = [place] if place.is_file() else [path for path in place.rglob("*") if path.is_file()]
+    content = {str(path.relative_to(place)): path.read_bytes() for path in files}
+    return literal.SerializeToString(deterministic=True), content
 
 
 def test_what_a_dynamic_task_wants_run_is_left_for_flyte(folder: Path) -> None:
