@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 MESSAGE_LIMIT = 32 * 1024
 TRACE_LIMIT = 64 * 1024
+SHORT_LIMIT = 500
 TERMINATION_LIMIT = 4096
 _FLYTEKIT = "/site-packages/flytekit/"
 _RUNTIME = os.path.dirname(os.path.abspath(__file__)) + os.sep
@@ -137,6 +138,19 @@ def encoded(failure: Failure, seconds: float, worker: str) -> bytes:
         "worker": worker,
     }
     return encode("ErrorDocument", {"error": error})
+
+
+def shortened(failure: Failure) -> Failure:
+    """The same without its trace, and with no more of its message than fits into a line or two."""
+    short = Failure(
+        failure.outcome,
+        failure.code,
+        clipped(failure.message, SHORT_LIMIT),
+        kind=failure.kind,
+        origin=failure.origin,
+    )
+    short.exit_code = failure.exit_code
+    return short
 
 
 def for_people(failure: Failure) -> str:

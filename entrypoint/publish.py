@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import os
+from errno import EDQUOT, EFBIG, ENOSPC
 from time import time
 
 from . import document, records
 from .contract import DEFAULT_TERMINATION_LOG
-from .errors import EXIT_CODES, EntrypointError
+from .errors import EXIT_CODES, EntrypointError, OutputsError
 from .storage import redacted
 
 TYPE_CHECKING = False
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from .contract import Command
 
 
+_NO_ROOM = (EDQUOT, EFBIG, ENOSPC)
+
+
 def publish(failure: document.Failure, command: Command, environ: Mapping[str, str]) -> int:
     """Tell everyone who may be listening; return the exit code."""
     write_all(2, document.for_people(failure).encode())
@@ -25,8 +29,7 @@ def publish(failure: document.Failure, command: Command, environ: Mapping[str, s
     written = False
     if prefix is not None:
         try:
-            data = document.encoded(failure, time(), command.worker or "")
-            records.fail(prefix, data, is_shared=command.worker is not None)
+            leave_document(failure, command, prefix)
             written = True
         except EntrypointError as error:
             line = f"imagekit: {redacted(str(error))}\n"
@@ -36,6 +39,19 @@ def publish(failure: document.Failure, command: Command, environ: Mapping[str, s
     if command.flyte and written and not fails and failure.outcome != "interrupted":
         return EXIT_CODES["ok"]
     return failure.exit_code
+
+
+def leave_document(failure: document.Failure, command: Command, prefix: str) -> None:
+    """Where a whole one has no room, as on a full disk, a short one may have."""
+    data = document.encoded(failure, time(), command.worker or "")
+    is_shared = command.worker is not None
+    try:
+        records.fail(prefix, data, is_shared=is_shared)
+    except OutputsError as error:
+        if getattr(error.__cause__, "errno", None) not in _NO_ROOM:
+            raise
+        short = document.encoded(document.shortened(failure), time(), command.worker or "")
+        records.fail(prefix, short, is_shared=is_shared)
 
 
 def write_all(descriptor: int, data: bytes) -> None:

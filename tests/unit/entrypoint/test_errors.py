@@ -6,6 +6,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -266,6 +267,23 @@ def test_a_read_only_prefix_is_an_outputs_failure(workdir: Workdir) -> None:
     )
     assert result.code == EXIT_CODES["outputs-failed"]
     assert "writing outputs to /proc/nowhere" in result.stderr
+
+
+def test_where_the_document_has_no_room_a_short_one_is_left(workdir: Workdir) -> None:
+    """The kernel refuses to write files of more than 8 KiB, as a full disk would."""
+    workdir.module("bad", "def task(x: int) -> int:\n    raise ValueError('z' * 100_000)\n")
+    workdir.inputs({"x": 1})
+    words = workdir.command(*workdir.execute_words("bad:task"))
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -f 16; exec "$@"', "sh", *words],
+        cwd=workdir.path,
+        env=workdir.environ,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == EXIT_CODES["user"]
+    assert "characters left out" in workdir.error()["message"]
+    assert [path.name for path in workdir.prefix.iterdir()] == ["error.pb"]
 
 
 def test_the_termination_message_fits_and_says_the_same(workdir: Workdir) -> None:
