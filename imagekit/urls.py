@@ -23,12 +23,23 @@ def masked(text: str) -> str:
     return _QUERY.sub(r"\1?***", _USERINFO.sub("***@", text))
 
 
-def with_credentials(url: str, indexes: Iterable[str]) -> str:
-    """`url` with the user and password of the first of `indexes` on its server, for use only."""
+def with_credentials(url: str, known: Iterable[str]) -> str:
+    """`url` as the user wrote it, for use only.
+
+    `known` are URLs with credentials: of a wheel, whose are for that file alone, or of an index,
+    whose user and password are for everything on its server.
+    """
     parts = urlsplit(url)
-    for index in indexes:
-        other = urlsplit(index)
+    servers = []
+    for text in known:
+        other = urlsplit(text)
         userinfo, _, host = other.netloc.rpartition("@")
-        if userinfo and (other.scheme, host) == (parts.scheme, parts.netloc):
-            return urlunsplit(parts._replace(netloc=f"{userinfo}@{host}"))
+        if (other.scheme, host) != (parts.scheme, parts.netloc):
+            continue
+        if other.path == parts.path:
+            return urlunsplit(other._replace(fragment=""))
+        if userinfo and not other.path.endswith(".whl"):
+            servers.append(userinfo)
+    if servers:
+        return urlunsplit(parts._replace(netloc=f"{servers[0]}@{parts.netloc}"))
     return url

@@ -136,5 +136,4 @@ def _prepared(request: BuildRequest, lock: Lock, known: KnownLayers) -> tuple[Pl
         leave_out=own_files(request.spec_path),
         made_by=native_identity(lock, bytecode=spec.compile_bytecode),
     )
-    indexes = [*filter(None, [spec.pip_index]), *spec.pip_extra_index_url]
-    return plan, Materials(base, interpreter, indexes, known)
+    return plan, Materials(base, interpreter, request.addresses, known)

@@ -15,6 +15,7 @@ from imagekit.oci.descriptor import Platform
 from imagekit.oci.image import Image
 from imagekit.oci.index import Named, images_of
 from imagekit.progress import Progress
+from imagekit.spec.addresses import addresses
 from imagekit.spec.model import ImageSpec
 
 
@@ -79,9 +80,9 @@ class BuildRequest:
         return repository(self.spec)
 
     @property
-    def indexes(self) -> list[str]:
-        """The spec's package indexes, the one that replaces the default first."""
-        return [*filter(None, [self.spec.pip_index]), *self.spec.pip_extra_index_url]
+    def addresses(self) -> tuple[str, ...]:
+        """URLs of the spec with the credentials that downloads may need."""
+        return addresses(self.spec, self.spec_path.parent)
 
 
 class Builder(Protocol):

@@ -50,13 +50,13 @@ class Materials:
     Attributes:
         base: what it stands on.
         interpreter: compiles bytecode; None where the plan wants none.
-        indexes: the spec's package indexes, whose credentials downloads may need.
+        addresses: URLs of the spec, whose credentials downloads may need.
         known: layers that others made.
     """
 
     base: Base
     interpreter: Interpreter | None
-    indexes: Sequence[str]
+    addresses: Sequence[str]
     known: KnownLayers
 
 
@@ -114,7 +114,7 @@ class _NativeBuild:
         )
         self._known.look_up(recipe_key(each.recipe) for each in self._missing())
         self._checked = bool(self._conflict_free) or self._checked_elsewhere()
-        self._wheels = Wheels(self._needed(), materials.indexes, progress)
+        self._wheels = Wheels(self._needed(), materials.addresses, progress)
 
     def made(self) -> Made:
         workers = ThreadPoolExecutor(_WORKERS)
