@@ -8,12 +8,13 @@ import gzip
 import hashlib
 import importlib
 import io
+import sys
 from collections.abc import Iterator
 from typing import Any, BinaryIO, cast
 
 from isal import igzip, isal_zlib
 
-from imagekit.errors import BuildError, IntegrityError
+from imagekit.errors import IntegrityError
 from imagekit.oci.blobs import CheckedStream
 from imagekit.oci.layer import Layer
 
@@ -59,14 +60,24 @@ def _decompressor(source: io.BufferedReader[Any]) -> BinaryIO:
 
 
 def _zstd(source: io.BufferedReader[Any]) -> BinaryIO:
-    for name in ("compression.zstd", "backports.zstd"):
-        with contextlib.suppress(ImportError):
-            module = importlib.import_module(name)
-            return cast("BinaryIO", module.ZstdFile(source))
-    raise BuildError(
-        "a layer is compressed with zstd, which this Python can't read",
-        hint="use Python 3.14, install backports.zstd, or recompress the image with gzip",
-    )
+    # Few images have such layers, and the module is large.
+    name = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+    module = importlib.import_module(name)
+    return cast("BinaryIO", _Zstd(module.ZstdFile(source), module.ZstdError))
+
+
+class _Zstd:
+    """Raises for damage what the other decompressors raise."""
+
+    def __init__(self, stream: BinaryIO, damage: type[Exception]) -> None:
+        self._stream = stream
+        self._damage = damage
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return self._stream.read(size)
+        except self._damage as error:
+            raise EOFError(str(error)) from error
 
 
 class _HashedTar(io.RawIOBase):
