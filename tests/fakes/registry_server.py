@@ -28,7 +28,7 @@ keyUsage = critical, keyCertSign, digitalSignature
 subjectKeyIdentifier = hash
 [leaf]
 basicConstraints = critical, CA:FALSE
-subjectAltName = IP:127.0.0.1, DNS:localhost
+subjectAltName = IP:127.0.0.1, DNS:localhost, DNS:registry.test
 keyUsage = critical, digitalSignature
 extendedKeyUsage = serverAuth, clientAuth
 subjectKeyIdentifier = hash

@@ -19,6 +19,7 @@ from imagekit.registry.access import Access
 from imagekit.registry.client import RegistryClient
 from imagekit.registry.reference import RegistryReference
 from tests.fakes.fault_proxy import Fault, fault_proxy
+from tests.fakes.forward_proxy import forward_proxy
 from tests.fakes.images import image_of
 from tests.fakes.registry_server import (
     PASSWORD,
@@ -238,3 +239,35 @@ def test_no_secret_is_logged(
     assert PASSWORD not in caplog.text
     assert "Bearer" not in caplog.text
     assert PASSWORD not in repr(user) + repr(vars(client))
+
+
+def test_a_registry_behind_a_proxy_is_reached_by_a_tunnel(
+    locked: Server,
+    certificates: Certificates,
+    access: Access,
+    image: Image,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The proxy gets its own password and the registry's name; TLS is with the registry itself."""
+    port = locked.address.rpartition(":")[2]
+    host = f"registry.test:{port}"
+    user = logged_in(access, tmp_path / "docker", host, username=USER, password=PASSWORD)
+    user = dataclasses.replace(user, ca_file=certificates.ca)
+    with forward_proxy(locked.address) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://someone:secret@{proxy.address}")
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        client = RegistryClient(user)
+        client.push(image, at(host, "proxied:1"))
+        validate(client.pull(at(host, "proxied:1")))
+        client.close()
+        untrusting = dataclasses.replace(user, ca_file=None)
+        with pytest.raises(RegistryError, match="certificate is not trusted") as caught:
+            RegistryClient(untrusting).manifest_digest(at(host, "proxied:1"))
+
+    assert set(proxy.asked) == {host}
+    assert len(proxy.authorizations) == 1
+    assert next(iter(proxy.authorizations)).startswith("Basic ")
+    assert "secret" not in str(caught.value)
+    assert PASSWORD not in " ".join(proxy.authorizations)
