@@ -27,6 +27,9 @@ _ATTEMPTS = 4
 _EMPTY = ".imagekit-empty"
 _FINAL = ("NotFoundError", "PermissionDeniedError", "PreconditionError", "UnauthenticatedError")
 
+# obstore reads them by itself, but does not take a plain HTTP there for a wish.
+_ENDPOINTS = ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT", "GOOGLE_BASE_URL")
+
 _stores: dict[str, Any] = {}
 
 
@@ -125,7 +128,8 @@ def _opened(uri: str) -> tuple[Any, str]:
         from_url = __import__("obstore.store", fromlist=["from_url"]).from_url
         settings = settings_for_s3(place, os.environ) if scheme in ("s3", "s3a") else None
         client = {"timeout": "300s", "connect_timeout": "20s"}
-        if str((settings or {}).get("endpoint", "")).startswith("http://"):
+        endpoint = (settings or {}).get("endpoint") or _first(os.environ, *_ENDPOINTS)
+        if str(endpoint).startswith("http://"):
             client["allow_http"] = "true"
         with _said(uri):
             _stores[root] = from_url(root, config=settings, client_options=client)
