@@ -11,7 +11,7 @@ IRIS := train:train trees=50 max_depth=3
 
 TESTS ?= tests/unit tests/property
 
-.PHONY: help demo test installed check golden real bench pyz requirements clean
+.PHONY: help demo test installed dist check golden real bench pyz requirements clean
 
 help: ## Show these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -43,6 +43,11 @@ installed: $(VENV)/dev ## Test what ships: the files of the built wheel, away fr
 	$(BIN)/uv pip install --quiet --no-deps --target build/installed/project build/installed/dist/*.whl
 	cp -r tests examples docs pyproject.toml build/installed/project
 	cd build/installed/project && ../venv/bin/python -m pytest -m "not docker and not podman and not slow" $(TESTS)
+
+dist: $(VENV)/dev ## Build sdist and wheel into dist/; TAG=vX.Y.Z has to be the version
+	rm -rf dist
+	$(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist .
+	@test -z "$(TAG)" || test -f "dist/imagekit-$(TAG:v%=%).tar.gz" || { echo "$(TAG) is not the version of pyproject.toml"; exit 1; }
 
 check: $(VENV)/dev ## Lint, types, import contracts, house rules: all that CI checks without running services
 	$(BIN)/ruff format --check .
