@@ -16,10 +16,11 @@ from imagekit.builders.identity import native_identity
 from imagekit.builders.known import KnownLayers, Repository, trusted_repositories
 from imagekit.builders.latest import remember_image
 from imagekit.builders.model import BuildRequest, Built
-from imagekit.builders.naming import common_tag, repository
+from imagekit.builders.naming import common_tag, platform_tag, repository
 from imagekit.builders.native import Materials, building
 from imagekit.builders.recording import record_layers, vouched
 from imagekit.builders.table import find_builder
+from imagekit.builders.tagging import image_tag
 from imagekit.builders.targets import Target, deliver, parse_target
 from imagekit.errors import BuildError
 from imagekit.lock.ensure import remember_layers
@@ -44,11 +45,16 @@ class Options:
         remember: leave what the layers came to in the lock, for plans and other machines.
         rebuild: take no layer from a registry; make all that this machine has not made, and
             compare them with the lock's.
+        platform: build the image of this one alone, under the tag that `indexing` looks for.
+        client: asks and fills registries for several builds, so that what they share is sent once;
+            the caller closes it.
     """
 
     push: bool = False
     remember: bool = True
     rebuild: bool = False
+    platform: str = ""
+    client: RegistryClient | None = None
 
 
 def build(
@@ -70,24 +76,34 @@ def build(
         raise BuildError("the spec names no registry to push to", hint="add `registry: HOST/TEAM`")
     request = BuildRequest(spec, spec_path, locks, targets, chosen.push, progress, os.environ)
     other = find_builder(request)
-    return _native(request, chosen) if other is None else other.build(request)
+    if other is None:
+        return _native(request, chosen)
+    if chosen.platform:
+        raise BuildError(f"the builder {spec.builder} builds all platforms at once")
+    return other.build(request)
 
 
 def _native(request: BuildRequest, options: Options) -> Built:
     spec, progress, targets = request.spec, request.progress, [*request.to]
-    client = RegistryClient(progress=progress)
+    client = options.client or RegistryClient(progress=progress)
     trusted = tuple(Repository(client, each, progress) for each in trusted_repositories(spec))
     lazy = bool(targets or options.push) and all(map(_is_registry, targets))
-    with contextlib.ExitStack() as stack, contextlib.closing(client):
+    locks = [x for x in request.locks if options.platform in ("", x.target.platform)]
+    if not locks:
+        raise BuildError(f"the spec is not for {options.platform}")
+    with contextlib.ExitStack() as stack:
+        if options.client is None:
+            stack.callback(client.close)
         made, tags = [], []
-        for lock in request.locks:
+        for lock in locks:
             known = KnownLayers(lock, trusted, lazy=lazy, rebuild=options.rebuild)
             plan, materials = _prepared(request, lock, known)
             made.append(stack.enter_context(building(lock, plan, materials, progress)))
             tags.append(plan.tag)
         images = tuple(each.image for each in made)
         named: Named = images[0] if len(images) == 1 else ImageIndex(images)
-        name = f"{repository(spec)}:{common_tag(tags)}"
+        tag = _tag(request, tags, options.platform)
+        name = f"{repository(spec)}:{tag}"
         if options.push:
             targets.append(RegistryReference.parse(name))
         for target in targets:
@@ -96,9 +112,15 @@ def _native(request: BuildRequest, options: Options) -> Built:
             Store().add(named, name)
         record_layers(made, trusted, targets)
     remember_image(request.spec_path, _where(targets, name, named))
-    if options.remember:
+    if options.remember and not options.platform:
         remember_layers(request.spec_path, request.locks, [vouched(each) for each in made])
-    return Built(repository(spec), common_tag(tags), named.digest, lambda: named)
+    return Built(repository(spec), tag, named.digest, lambda: named)
+
+
+def _tag(request: BuildRequest, tags: Sequence[str], platform: str) -> str:
+    if not platform:
+        return common_tag(tags)
+    return platform_tag(image_tag(request.spec, request.spec_path, request.locks), platform)
 
 
 def _is_registry(target: Target) -> bool:

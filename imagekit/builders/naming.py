@@ -19,3 +19,8 @@ def common_tag(tags: Sequence[str]) -> str:
     if len(tags) == 1:
         return tags[0]
     return hashlib.sha256("\n".join(tags).encode()).hexdigest()[: len(tags[0])]
+
+
+def platform_tag(tag: str, platform: str) -> str:
+    """Under which the image of one platform waits for the others, until their index has `tag`."""
+    return f"{tag}-{platform.replace('/', '-')}"

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from functools import partial
 
 import click
 
+from imagekit.builders.build import Options
 from imagekit.builders.model import Built
 from imagekit.cli.common import (
     build_spec,
@@ -18,6 +20,8 @@ from imagekit.cli.common import (
 from imagekit.errors import ImagekitError
 from imagekit.fleet.batch import build_all
 from imagekit.fleet.find import find_specs
+from imagekit.registry.client import RegistryClient
+from imagekit.spec.model import PLATFORMS
 
 
 @click.command(epilog="Example: imagekit build spec.yaml --to oci:image")
@@ -43,14 +47,21 @@ from imagekit.fleet.find import find_specs
     is_flag=True,
     help="Take no layer from a registry; compare what is made here with what the lock says.",
 )
+@click.option(
+    "--platform",
+    type=click.Choice(PLATFORMS),
+    help="Build for this platform alone; `imagekit index` brings those of all together.",
+)
 @locked_option
 @output_option
 def command(
+    *,
     specs: tuple[str, ...],
     to: tuple[str, ...],
     push: bool,
     jobs: int,
     rebuild: bool,
+    platform: str | None,
     locked: bool,
     output: str,
 ) -> int:
@@ -66,10 +77,9 @@ def command(
     if to and len(found) > 1:
         raise click.UsageError("--to takes one image: several would meet in one place")
     images, failures = [], []
-    with shown_progress() as progress:
-        build_one = partial(
-            build_spec, to=to, locked=locked, progress=progress, push=push, rebuild=rebuild
-        )
+    with shown_progress() as progress, closing(RegistryClient(progress=progress)) as client:
+        options = Options(push=push, rebuild=rebuild, platform=platform or "", client=client)
+        build_one = partial(build_spec, to=to, locked=locked, progress=progress, options=options)
         for outcome in build_all(found, build_one, jobs):
             if outcome.error is not None:
                 failures.append((str(outcome.address), outcome.error))

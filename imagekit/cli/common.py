@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from imagekit.builders.build import Options, build
@@ -49,14 +50,13 @@ def build_spec(
     to: tuple[str, ...],
     locked: bool,
     progress: Progress,
-    push: bool = False,
-    rebuild: bool = False,
+    options: Options | None = None,
 ) -> Built:
     """Build the spec at `path`; make its lock first where there is none, unless `locked`."""
     spec = load_spec(path)
     locks = ensure_lock(spec, path, locked=locked, runtime=runtime_pin(), progress=progress)
-    options = Options(push=push, remember=not locked, rebuild=rebuild)
-    return build(spec, path, locks, to, progress, options)
+    chosen = replace(options or Options(), remember=not locked)
+    return build(spec, path, locks, to, progress, chosen)
 
 
 @contextlib.contextmanager

@@ -25,6 +25,7 @@ VERBS: Mapping[str, str] = {
     "push": "Send an image to a registry.",
     "inspect": "Show what an image is made of.",
     "matrix": "Say which of many images have to be built, for CI.",
+    "index": "Put images that were built per platform under one tag.",
     "cache": "Show what the caches and the local store hold.",
     "gc": "Bound the caches and the local store by size and age.",
     "diff": "Compare two images by packages, files and configuration.",

@@ -19,6 +19,7 @@ from imagekit.registry.access import Access
 from imagekit.registry.auth import Authorizer, Rights
 from imagekit.registry.errors import RETRYABLE, Subject, TransientError, retry_after
 from imagekit.registry.exchange import Answer, Body, Request, Response
+from imagekit.registry.places import Places
 from imagekit.registry.reference import is_loopback, server_of
 from imagekit.urls import without_credentials
 
@@ -64,6 +65,7 @@ class Connection:
     def __init__(self, host: str, access: Access, sender: Callable[[], Sender]) -> None:
         self.host = host
         self.access = access
+        self.places = Places()
         self._sender = sender
         self._lock = threading.Lock()
         self._base: str | None = None

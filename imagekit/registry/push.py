@@ -167,12 +167,17 @@ class Uploader(contextlib.AbstractContextManager["Uploader"]):
     def _place(self, blob: Blob, mount_from: str) -> Outcome:
         if self._target.stopped.is_set():
             raise StoppedError
-        known = self._before.result().blobs
-        if mount_from == self._reference.repository or blob.digest in known:
-            with self._lock:
-                self._assumed[blob.digest] = blob
-            return "present"
-        return place(self._target, blob, mount_from)
+        places, repository = self._target.connection.places, self._reference.repository
+        with places.alone(blob.digest):
+            seen = places.has(blob.digest, repository) or mount_from == repository
+            if seen or blob.digest in self._before.result().blobs:
+                with self._lock:
+                    self._assumed[blob.digest] = blob
+                outcome: Outcome = "present"
+            else:
+                outcome = place(self._target, blob, mount_from or places.near(blob.digest))
+            places.add(blob.digest, repository)
+        return outcome
 
     def _look(self, siblings: Sequence[str]) -> _Known:
         prefix = f"{self._reference.host}/{self._reference.repository}"

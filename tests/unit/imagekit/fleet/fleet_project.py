@@ -12,6 +12,7 @@ import pytest
 
 from imagekit.lock import file
 from imagekit.lock.model import LockedWheel
+from imagekit.oci.descriptor import Platform
 from imagekit.spec.digest import spec_digest
 from imagekit.spec.load import load_specs
 from tests.unit.imagekit.builders.project import PLATFORM, Project
@@ -32,16 +33,22 @@ class Fleet:
         place = self.root / folder
         (place / "src").mkdir(parents=True, exist_ok=True)
         (place / "src" / "task.py").write_text(source or f"# {folder}\n")
-        (place / "spec.yaml").write_text(HEADER + text)
+        platform = "" if "platform:" in text else f"platform: {PLATFORM}\n"
+        (place / "spec.yaml").write_text(HEADER + platform + text)
         self.lock(place / "spec.yaml", wheels)
         return place / "spec.yaml"
 
     def lock(self, path: Path, wheels: Sequence[LockedWheel]) -> None:
         for address, spec in load_specs(path).items():
-            (lock,) = self.project.locks({PLATFORM: wheels})
             digest = spec_digest(spec, path.parent)
-            section = {**lock.base, "reference": "oci:../base"}
-            locks = [dataclasses.replace(lock, spec_digest=digest, base=section)]
+            platforms = [Platform.parse(each) for each in spec.platforms]
+            made = self.project.locks(dict.fromkeys(platforms, wheels))
+            locks = [
+                dataclasses.replace(
+                    lock, spec_digest=digest, base={**lock.base, "reference": "oci:../base"}
+                )
+                for lock in made
+            ]
             file.write(file.lock_path(address), locks)
 
     def commit(self, message: str) -> None:
