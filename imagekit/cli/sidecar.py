@@ -15,8 +15,13 @@ from typing import Any, TypeVar
 import click
 import yaml
 
+from imagekit.cli.alone import alone, run_alone
 from imagekit.cli.common import output_option, print_json
+from imagekit.cli.pods import claims_of
 from imagekit.errors import ImagekitError
+from imagekit.pods.documents import load_data
+from imagekit.pods.model import Port
+from imagekit.pods.play import Options
 from sidecars.attaching import attach
 from sidecars.check import problems_of
 from sidecars.engines import ENGINES, engine_class
@@ -133,6 +138,40 @@ def lock_command(source: str, include: tuple[str, ...], timeout: float) -> None:
         until = time.monotonic() + timeout
         say = partial(click.echo, err=True)
         print_json(_told(lambda: lock_files(source, include, scratch, os.environ, until, say)))
+
+
+@command.command("up", epilog="Example: imagekit sidecar up vllm --model org/model --gpu 0")
+@click.option("--secret-from", multiple=True, help="NAME=DIR or FILE.yaml, a Secret.")
+@click.option("--claim", multiple=True, help="NAME=DIR, for a persistent volume claim.")
+@click.option("--gpus", help="For the container engine's --gpus; `none` does without.")
+@click.option("--on", type=click.Choice(["auto", "docker", "podman"]), default="auto")
+@_sidecar_options
+def up_command(
+    secret_from: tuple[str, ...],
+    claim: tuple[str, ...],
+    gpus: str | None,
+    on: str,
+    **options: Any,
+) -> int:
+    """Run a server of kind ENGINE here, until Ctrl-C, and print the variables of its clients.
+
+    They are printed when the model answers. Without --gate-image a startup probe waits for it.
+    """
+    if options["gate"] is None and options["gate_image"] is None:
+        options["gate"] = "probe"
+    sidecar = _told(lambda: _sidecar(options))
+    document = _told(lambda: attach(alone(sidecar), sidecar))
+    return run_alone(
+        document,
+        sidecar,
+        on,
+        Options(
+            data=load_data("Secret", secret_from),
+            claims=claims_of(claim),
+            ports=[Port(sidecar.server_port, sidecar.server_port)],
+            gpus=gpus,
+        ),
+    )
 
 
 @command.command("check", epilog="Example: imagekit sidecar check pod.yaml")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from imagekit.errors import BuildError
 from imagekit.oci.store import Store
@@ -17,7 +17,7 @@ Say = Callable[[str], None]
 
 
 async def find_images(
-    program: Program, pod: Pod, store: Store, say: Say
+    program: Program, pod: Pod, known: Mapping[str, ImageFacts], store: Store, say: Say
 ) -> tuple[dict[str, ImageFacts], list[str]]:
     """What each image says, by the name that the pod calls it, and which can't be had.
 
@@ -27,9 +27,11 @@ async def find_images(
     for volume in pod.volumes.values():
         if volume.kind == "image":
             wanted[volume.source["reference"]] = volume.source.get("pullPolicy") or "IfNotPresent"
-    found: dict[str, ImageFacts] = {}
+    found = dict(known)
     problems: list[str] = []
     for name, policy in wanted.items():
+        if name in known:
+            continue
         facts = None if policy == "Always" else await _present(program, name, store, say)
         if facts is None and policy != "Never":
             facts = await _pulled(program, name, problems, say)

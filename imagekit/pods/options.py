@@ -48,6 +48,8 @@ class Seat:
     sources: Mapping[str, str]
     """Where each mount lies on the engine's machine, by its path in the container."""
     message_file: str
+    cpus: int
+    """What the engine's machine has."""
     gpus: str = ""
     """What `--gpus` is given, for a container that asks for one."""
     own_options: Sequence[str] = ()
@@ -142,7 +144,7 @@ def _limits(container: Container, seat: Seat) -> Iterator[str]:
     if memory := limits.get("memory"):
         # Swap counts as well: a kubelet gives none.
         yield from ("--memory", str(int(memory)), "--memory-swap", str(int(memory)))
-    if cpu := limits.get("cpu"):
+    if (cpu := limits.get("cpu")) and cpu < seat.cpus:
         yield from ("--cpus", f"{float(cpu):.3f}")
     if asked := container.requests.get("cpu"):
         yield from ("--cpu-shares", str(max(2, int(asked * 1024))))

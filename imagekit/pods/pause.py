@@ -20,6 +20,8 @@ from imagekit.oci.image import Image
 from imagekit.oci.layer import FileLayer
 
 PROGRAM = "pause"
+PAUSE = "localhost/imagekit/pause:1"
+"""What a pod calls this image, as that of a container that does nothing."""
 _BASE = 0x400000
 _HEADERS = 64 + 56
 _IGNORE = struct.pack("<QQQQ", 1, 0, 0, 0)  # struct sigaction of the kernel: SIG_IGN, no flags

@@ -40,6 +40,7 @@ from imagekit.pods.options import (
     start_problems,
 )
 from imagekit.pods.parse import parse_pod
+from imagekit.pods.pause import PAUSE
 from imagekit.pods.program import Program
 from imagekit.pods.runner import Runner, Setup
 from imagekit.pods.sandbox import LABEL, Identity, Sandbox, find_pause, home_of, runs_of, sweep
@@ -48,7 +49,7 @@ from imagekit.pods.status import exit_code_of, status_of
 from imagekit.pods.volumes import READ_ONLY_KINDS, Bound, Stored, places_of
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_ON_REQUEST = "none"
+_NO_GPUS = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,8 @@ class Options:
     """Of the engine's; None makes one for the pod."""
     gpus: str | None = None
     """For the engine's `--gpus`; `none` takes them from the pod, None asks the engine."""
+    when_started: Mapping[str, Callable[[], None]] = field(default_factory=dict)
+    """By container: called at each of its starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +124,13 @@ class _Stage:
         self._images: Mapping[str, ImageFacts] = {}
         self._places: Mapping[str, Bound | Stored] = {}
         self._gpus = ""
+        self._cpus = 0
 
     async def play(self, log: Callable[[list[str]], Log]) -> Outcome:
         program, sandbox = self._program, self._sandbox
         await self._sweep()
-        await self._prepare()
         pause = await find_pause(program, self._folder)
+        await self._prepare(pause)
         starts = Starts(program, f"{LABEL}={sandbox.identity.id}")
         try:
             await starts.open()
@@ -139,7 +143,14 @@ class _Stage:
                 await sandbox.check_reach()
             await sandbox.fill(self._places, self._folders())
             names = [spec.name for spec in self._pod.containers]
-            setup = Setup(self._pod, sandbox, starts, self._create, self._stop_signals())
+            setup = Setup(
+                pod=self._pod,
+                sandbox=sandbox,
+                starts=starts,
+                create=self._create,
+                stop_signals=self._stop_signals(),
+                when_started=self._options.when_started,
+            )
             runner = Runner(program, setup, log(names), self._say)
             return await self._run(runner)
         finally:
@@ -167,15 +178,18 @@ class _Stage:
             self._say(f"removing what {len(dead)} killed runs left")
             await sweep(self._program, dead)
 
-    async def _prepare(self) -> None:
+    async def _prepare(self, pause: ImageFacts) -> None:
         """Find out everything that can be found out before anything is made."""
         pod, options = self._pod, self._options
         around = Surroundings(node=os.uname().nodename)
         self._places, problems = places_of(pod, options.data, options.claims, around)
         problems += problems_of_variables(pod, options.data)
         self._gpus = await self._find_gpus()
+        self._cpus = await self._find_cpus()
         problems += device_problems(pod, gpus=bool(self._gpus))
-        self._images, missing = await find_images(self._program, pod, Store(), self._say)
+        self._images, missing = await find_images(
+            self._program, pod, {PAUSE: pause}, Store(), self._say
+        )
         problems += missing
         for container in pod.containers:
             if container.image in self._images:
@@ -195,6 +209,11 @@ class _Stage:
             return ""
         runtimes = await self._program.do("info", "--format", "{{json .Runtimes}}")
         return "all" if '"nvidia"' in runtimes else ""
+
+    async def _find_cpus(self) -> int:
+        """An engine refuses a limit above what the machine has; a kubelet does not."""
+        asked = "{{.NCPU}}" if self._program.name == "docker" else "{{.Host.CPUs}}"
+        return int(await self._program.do("info", "--format", asked))
 
     def _mount_problems(self, container: Container) -> Iterator[str]:
         variables = self._variables(container)
@@ -226,7 +245,8 @@ class _Stage:
             variables=variables,
             sources={m.path: self._source_of(m, variables) for m in container.mounts},
             message_file=await sandbox.new_message_file(run),
-            gpus="" if self._gpus == _ON_REQUEST else self._gpus,
+            cpus=self._cpus,
+            gpus="" if self._gpus == _NO_GPUS else self._gpus,
             own_options=self._program.engine.own_options(),
             more_groups=groups,
             read_only=frozenset(m.path for m in container.mounts if self._is_read_only(m)),

@@ -53,6 +53,7 @@ class Setup:
     create: Callable[[Container, Run], Awaitable[Creation]]
     stop_signals: Mapping[str, str]
     """By container: what its image or its lifecycle says."""
+    when_started: Mapping[str, Callable[[], None]]
 
     @property
     def specs(self) -> Mapping[str, Container]:
@@ -187,6 +188,8 @@ class Runner:
             self._events.put_nowait(StartFailed(run, message))
             return
         self._events.put_nowait(Started(run))
+        if spec.name in self._setup.when_started:
+            self._setup.when_started[spec.name]()
         await asyncio.gather(saying, follow(errors, spec.name, self._log))
         await process.wait()
         state = await self._state(name)

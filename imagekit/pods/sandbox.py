@@ -230,7 +230,7 @@ async def find_pause(program: Program, folder: Path) -> ImageFacts:
     architecture = (await program.do("version", "--format", asked)).rpartition("/")[2]
     image = pause_image(architecture, folder)
     known = await asyncio.to_thread(program.engine.have, image)
-    return ImageFacts(known)
+    return ImageFacts(known, entrypoint=(f"/{PROGRAM}",))
 
 
 async def sweep(program: Program, ids: set[str]) -> None:

@@ -10,7 +10,7 @@ from imagekit.pods.lifecycle import Lifecycle
 from imagekit.pods.model import Role
 from imagekit.pods.record import Ended, Record, State
 
-_INTERRUPTED = 130
+INTERRUPTED = 130
 
 
 def phase_of(lifecycle: Lifecycle) -> str:
@@ -34,7 +34,7 @@ def exit_code_of(lifecycle: Lifecycle) -> int:
     if phase_of(lifecycle) == "Succeeded":
         return 0
     if lifecycle.ending is not None and lifecycle.ending.reason == "Deleted":
-        return _INTERRUPTED
+        return INTERRUPTED
     failed = (
         record.ended.code
         for record in lifecycle.records.values()
