@@ -30,6 +30,7 @@ VERBS: Mapping[str, str] = {
     "gc": "Bound the caches and the local store by size and age.",
     "diff": "Compare two images by packages, files and configuration.",
     "sidecar": "Put model servers next to tasks, in their pods.",
+    "model": "Pack model files into images.",
     "pod": "Run a pod on this machine, as a kubelet would.",
 }
 

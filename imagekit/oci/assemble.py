@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from imagekit.oci import media_types
@@ -26,6 +27,8 @@ class Addition:
 
     layer: Layer
     created_by: str
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    """Of the layer, in the manifest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,8 @@ def assemble(
     """
     below = Document("image config", {}) if base is None else base.config
     chosen = platform or (Platform() if base is None else base.platform)
-    layers = (*(() if base is None else base.layers), *(item.layer for item in additions))
+    under = () if base is None else base.layers
+    layers = (*under, *(item.layer for item in additions))
     config = {
         **{key: value for key, value in below.members.items() if key != "variant"},
         **chosen.to_json(),
@@ -76,7 +80,10 @@ def assemble(
         "schemaVersion": 2,
         "mediaType": media_types.MANIFEST,
         "config": Descriptor.of(media_types.CONFIG, config_bytes).to_json(),
-        "layers": [_layer_descriptor(layer).to_json() for layer in layers],
+        "layers": [
+            *(_layer_descriptor(layer).to_json() for layer in under),
+            *(_layer_descriptor(item.layer, item.annotations).to_json() for item in additions),
+        ],
     }
     if annotations:
         manifest["annotations"] = dict(annotations)
@@ -121,6 +128,8 @@ def _entry(created_by: str) -> dict[str, Any]:
     return {"created": CREATED, "created_by": created_by}
 
 
-def _layer_descriptor(layer: Layer) -> Descriptor:
+def _layer_descriptor(
+    layer: Layer, annotations: Mapping[str, str] = MappingProxyType({})
+) -> Descriptor:
     media_type = media_types.OCI_LAYERS[layer.media_type]
-    return Descriptor(media_type, layer.digest, layer.size_bytes)
+    return Descriptor(media_type, layer.digest, layer.size_bytes, annotations)

@@ -23,7 +23,9 @@ from .remote import Remote
 from .web import StatusError, document
 
 TITLE = "org.opencontainers.image.title"
-FILE_PATH, FILE_SIZE, FILE_SHA256 = (f"imagekit.file.{name}" for name in ("path", "size", "sha256"))
+FILE_PATH, FILE_SIZE, FILE_SHA256 = (
+    f"dev.imagekit.file.{name}" for name in ("path", "size", "sha256")
+)
 _MANIFESTS = (
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",

@@ -24,6 +24,9 @@ from entrypoint.errors import UnsupportedError
 from entrypoint.storage import objects, storage_for
 from entrypoint.storage.objects import settings_for_s3
 from entrypoint.wire.protobuf import decode, encode
+from sidecars.errors import FilesError
+from sidecars.weights.bring import bring
+from sidecars.weights.lock import lock_files
 
 pytestmark = pytest.mark.s3
 MAIN = Path(__file__).parents[3] / "entrypoint" / "__main__.py"
@@ -341,3 +344,39 @@ def test_other_schemes_go_through_fsspec(tmp_path: Path) -> None:
         storage.fetch("memory://place/out/f")
     with pytest.raises(UnsupportedError, match="no storage for nobodys://"):
         storage.fetch("nobodys://x/y")
+
+
+def test_a_sidecars_model_comes_from_an_object_store(
+    bucket: Any, endpoint: str, tmp_path: Path
+) -> None:
+    """A lock holds every byte, and files that came before are not fetched again."""
+    files = {f"model-{number}.safetensors": os.urandom(100_000) for number in range(3)}
+    for name, data in files.items():
+        bucket.put(f"org/{name}", data)
+    source, said = f"{bucket.name}/org", list[str]()
+    settings = {**environment(endpoint), "PATH": os.environ["PATH"]}
+
+    def brought(name: str, lock: Any = None) -> dict[str, bytes]:
+        description = {"source": source, **({"lock": lock} if lock else {})}
+        until = time.monotonic() + 60
+        bring(description, str(tmp_path / name), settings, until, said.append)
+        folder = tmp_path / name
+        return {path.name: path.read_bytes() for path in folder.iterdir() if path.name[0] != "."}
+
+    assert brought("plain") == files
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    lock = lock_files(source, (), str(scratch), settings, time.monotonic() + 60, said.append)
+    assert {each["path"] for each in lock["files"]} == set(files)
+    assert brought("locked", lock) == files
+    kept = tmp_path / ".again.partial"
+    kept.mkdir()
+    (kept / "model-0.safetensors").write_bytes(files["model-0.safetensors"])
+    bucket.delete("org/model-0.safetensors")
+    assert brought("again", lock) == files
+    with pytest.raises(FilesError, match=r"no longer has model-0\.safetensors"):
+        brought("gone", lock)
+    bucket.put("org/model-0.safetensors", os.urandom(100_000))
+    with pytest.raises(FilesError, match=r"not the files of the lock: model-0\.safetensors"):
+        brought("changed", lock)
+    assert not (tmp_path / "changed").exists()
