@@ -31,10 +31,10 @@ def test_a_server_runs_until_it_is_interrupted(tmp_path: Path) -> None:
     # As a container's first process httpd would not be ended by SIGTERM, and hold up the grace.
     serve = "mkdir /w; echo well > /w/health; trap exit TERM; httpd -f -p {port} -h /w & wait"
     server = f'command=["sh", "-c", "{serve}"]'
-    words = ["--image", tag, "--gpu", "0", "--startup-timeout", "60", "--port", str(port)]
+    words = ["sidecar", "up", "openai", "--model", "org/m", "--set", server, "--on", "docker"]
+    words += ["--image", tag, "--gpu", "0", "--startup-timeout", "60", "--port", str(port)]
     process = subprocess.Popen(
-        [sys.executable, "-c", _PROGRAM, "sidecar", "up", "openai", "--model", "org/m", *words]
-        + ["--set", server, "--on", "docker"],
+        [sys.executable, "-c", _PROGRAM, *words],
         env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
         stdout=subprocess.PIPE,
         text=True,
