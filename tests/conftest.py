@@ -60,6 +60,7 @@ SERVICES: Mapping[str, Callable[[], str | None]] = {
     "registry": _program("docker-registry"),
     "busybox": _program("busybox"),
     "skopeo": _program("skopeo"),
+    "strace": _program("strace"),
     "umoci": _program("umoci"),
     "userns": Namespaces(os.environ).probe,
     "root": _root,
