@@ -121,3 +121,45 @@ def random_key() -> str:
 
 def port() -> int:
     return free_port()
+
+
+_NGINX = """\
+daemon off;
+pid {folder}/nginx.pid;
+error_log stderr;
+events {{}}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+  server {{
+    listen 127.0.0.1:{port};
+    proxy_set_header Authorization "Bearer {key}";
+    location = /v1/health/live {{ return 200 "alive"; }}
+    location = /v1/health/ready {{ proxy_pass {behind}/health; }}
+    location /v1/ {{ proxy_pass {behind}; proxy_read_timeout 120s; }}
+  }}
+}}
+"""
+
+
+@contextmanager
+def nginx(folder: Path, port: str, behind: str, key: str) -> Iterator[subprocess.Popen[bytes]]:
+    """What a NIM is from outside, before the vLLM at `behind`, which asks for `key`."""
+    (folder / "nginx.conf").write_text(
+        _NGINX.format(folder=folder, port=port, behind=behind, key=key)
+    )
+    with (folder / "nginx.log").open("wb") as log:
+        process = subprocess.Popen(
+            ["/usr/sbin/nginx", "-c", str(folder / "nginx.conf"), "-e", "stderr"],
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(30)

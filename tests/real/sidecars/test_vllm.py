@@ -13,19 +13,30 @@ from typing import Any
 import pytest
 
 import sidecars
-from sidecars import VLLM, SecretKey, ServerDiedError, ServerRefusedError, Sidecar
+from sidecars import (
+    NIM,
+    VLLM,
+    SecretKey,
+    ServerDiedError,
+    ServerRefusedError,
+    ServerSlowError,
+    Sidecar,
+    attach,
+)
 from sidecars.prepare import prepare
 from sidecars.steps import WORK
 from tests.house.project import ROOT
 from tests.real.sidecars.servers import (
     Running,
+    environment_of,
     make_tiny_model,
+    nginx,
     port,
     random_key,
     running,
     vllm_python,
 )
-from tests.unit.sidecars.pods import container, variables
+from tests.unit.sidecars.pods import container, pod, variables
 
 pytestmark = pytest.mark.vllm
 LENGTH = 384
@@ -71,7 +82,9 @@ def ask(server: Running, path: str, data: dict[str, Any]) -> Any:
     found = sidecars.connect(environment=server.task_environment)
     place = found.url.removeprefix("http://")
     connection = http.client.HTTPConnection(place, timeout=120)
-    headers = {"Authorization": f"Bearer {found.key}", "Content-Type": "application/json"}
+    headers = {"Content-Type": "application/json"}
+    if found.key is not None:
+        headers["Authorization"] = f"Bearer {found.key}"
     connection.request("POST", path, json.dumps(data), headers)
     answer = connection.getresponse()
     text = answer.read().decode()
@@ -144,8 +157,46 @@ def test_the_example_labels_its_texts(server: Running) -> None:
     assert len(labels) == 2
 
 
+@pytest.fixture(scope="module")
+def nim(server: Running, folder: Path) -> Iterator[Running]:
+    """NIM's contract before that vLLM: the routes and the port that a NIM container is told."""
+    sidecar = Sidecar(
+        engine=NIM(), model="org/tiny", image="example.org/nim/tiny:1.0", port=port(), gpu=0
+    )
+    rendered = attach(pod(), sidecar)
+    told = environment_of(container(rendered, "model-server"), {})
+    assert told["NIM_SERVER_PORT"] == told["NIM_HTTP_API_PORT"]
+    behind = server.task_environment["SIDECAR_MODEL_SERVER_URL"]
+    with nginx(folder, told["NIM_SERVER_PORT"], behind, server.secrets["key"]) as process:
+        yield Running(rendered, process, folder / "nginx.log", {})
+
+
+@pytest.mark.nginx
+def test_a_nim_is_gated_and_connected_to(nim: Running) -> None:
+    """By its own readiness, then by the model's first token."""
+    probe = container(nim.pod, "model-server")["readinessProbe"]["httpGet"]
+    assert probe["path"] == "/v1/health/ready"
+    gate = nim.gate(60)
+    assert gate.returncode == 0, gate.stderr
+    found = sidecars.connect(environment=nim.task_environment)
+    assert (found.model, found.key) == ("org/tiny", None)
+    assert completion(nim, "org/tiny")
+
+
 def test_it_ends_when_it_is_told_to(server: Running) -> None:
     """Long before the kubelet would kill it; and then the task is told that it died."""
     server.stop(30)
     with pytest.raises(ServerDiedError, match="the server died"):
         sidecars.connect(environment=server.task_environment, timeout=0.5)
+
+
+@pytest.mark.nginx
+def test_a_nim_that_lives_without_its_model_is_slow(nim: Running) -> None:
+    """Live is 200 at once, so nobody may take that for an answer."""
+    place = nim.task_environment["SIDECAR_MODEL_SERVER_URL"].removeprefix("http://")
+    connection = http.client.HTTPConnection(place, timeout=10)
+    connection.request("GET", "/v1/health/live")
+    assert connection.getresponse().status == 200
+    connection.close()
+    with pytest.raises(ServerSlowError, match="502"):
+        sidecars.connect(environment=nim.task_environment, timeout=1)
