@@ -36,7 +36,8 @@ def refresh_lock(
         LockError: the spec can't be resolved, or what stands there is not ours.
     """
     if spec.apt_packages:
-        raise LockError("apt_packages can't be resolved yet")
+        hint = "put them into a base image, and name that as base_image"
+        raise LockError("apt_packages can't be resolved yet", hint=hint)
     path = file.lock_path(spec_path)
     previous = file.read(path) or ()
     kept = () if upgrade else tuple(wheel for lock in previous for wheel in lock.packages)
