@@ -34,8 +34,8 @@ class ModelFiles:
 
     @property
     def size_bytes(self) -> int | None:
-        """Of all files; None if that is not known before they come."""
-        if self.lock is None:
+        """Of all files; None if that is not known before they come, or the lock is wrong."""
+        if self.lock is None or any(_lock_problems(self, self.lock)):
             return None
         return sum(int(each["size_bytes"]) for each in self.lock["files"])
 

@@ -242,7 +242,12 @@ def _files(given: dict[str, Any]) -> dict[str, Any]:
         if lock or include:
             raise click.UsageError("--lock and --include belong to --files")
         return {}
-    pins = None if lock is None else json.load(lock)
+    try:
+        pins = None if lock is None else json.load(lock)
+    except ValueError as error:
+        raise click.UsageError(f"--lock {lock.name}: not JSON: {error}") from error
+    if not isinstance(pins, dict | None):
+        raise click.UsageError(f"--lock {lock.name}: not a JSON object")
     return {"files": ModelFiles(source=source, include=include or (), lock=pins)}
 
 

@@ -59,7 +59,7 @@ class Edits:
         self.project.spec = replace(self.project.spec, user=str(self.count))
 
     def workdir(self) -> None:
-        self.project.spec = replace(self.project.spec, workdir=f"/work/{self.count}")
+        self.project.spec = replace(self.project.spec, workdir=f"/job/{self.count}")
 
     def source(self) -> None:
         (self.project.root / "src" / f"m{self.random.randrange(3)}.py").write_text(str(self.count))

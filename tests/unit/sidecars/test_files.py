@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from entrypoint.wire.protobuf import encode
-from sidecars import NIM, VLLM, ModelFiles, Ollama, OpenAI, OptionError, SecretKey, attach
+from sidecars import NIM, VLLM, ModelFiles, Ollama, OpenAI, OptionError, SecretKey, Sidecar, attach
 from sidecars.client import Connection
 from sidecars.fetch import fetch
 from sidecars.prepare import prepare
@@ -229,3 +229,11 @@ def test_files_and_adapters_of_a_pod_arrive(tmp_path: Path) -> None:
         prepare({WORK: json.dumps(planned), "HF_ENDPOINT": hub.url}, None, 60, lambda _: None)
     found = sorted(path.name for path in tmp_path.rglob("*.json") if path.name[0] != ".")
     assert found == ["adapter_config.json", "adapter_config.json", "config.json"]
+
+
+@pytest.mark.parametrize("lock", [{}, {"lock_version": 1, "files": [{"path": "a"}]}])
+def test_what_is_no_lock_is_refused_as_that(lock: Any) -> None:
+    """In words, when the sidecar is made."""
+    files = ModelFiles(source="hf://org/model", lock=lock)
+    with pytest.raises(OptionError, match="lock"):
+        Sidecar(engine=VLLM(), model="org/model", files=files)
