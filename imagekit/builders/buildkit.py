@@ -118,7 +118,7 @@ class _Platform:
         base = base_image(self.prepared)
         given = frontend_input(self.prepared, _BASE, link=True)
         options = {**given.options, f"context:{_BASE}": f"oci-layout://imagekit@{base.digest}"}
-        return Input(replace(given.offer, images=[base]), options)
+        return replace(given, offer=replace(given.offer, images=[base]), options=options)
 
     def _solve(self, given: Input, exporter: str, attributes: Mapping[str, str]) -> dict[str, str]:
         request = self.prepared.request

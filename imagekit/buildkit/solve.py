@@ -19,6 +19,7 @@ from imagekit.buildkit.session import Offer, Session
 from imagekit.buildkit.status import Listener, Reader
 from imagekit.buildkit.transport import Transport
 from imagekit.errors import BuildError
+from imagekit.interrupts import told_of_interrupts
 
 _FRONTEND = "dockerfile.v0"
 _LINES_SHOWN = 20
@@ -102,7 +103,10 @@ class _Build:
         watcher = threading.Thread(target=self._watch, args=(updates,), daemon=True)
         watcher.start()
         try:
-            response: dict[str, str] = answer.result().get("ExporterResponse", {})
+            with told_of_interrupts(answer.cancel):
+                response: dict[str, str] = answer.result().get("ExporterResponse", {})
+        except grpc.FutureCancelledError as error:
+            raise BuildError("interrupted; the worker was told to stop") from error
         finally:
             answer.cancel()
             # The log's end comes after the answer.

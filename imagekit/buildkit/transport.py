@@ -32,6 +32,9 @@ Dial: TypeAlias = Callable[[], Stream]
 _OPTIONS = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
+    # A failed step's error carries the whole step in a header.
+    ("grpc.max_metadata_size", 1 << 24),
+    ("grpc.absolute_max_metadata_size", 1 << 24),
     ("grpc.enable_retries", 0),
     # A connection that is lost is the build's end; the session does not survive it.
     ("grpc.initial_reconnect_backoff_ms", 100),

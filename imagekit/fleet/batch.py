@@ -10,6 +10,7 @@ from pathlib import Path
 
 from imagekit.builders.model import Built
 from imagekit.errors import ImagekitError, LockError
+from imagekit.interrupts import tell_all
 from imagekit.lock import file
 from imagekit.spec.model import ImageSpec
 
@@ -29,14 +30,21 @@ def build_all(
     """Build every one of `specs`, `jobs` at a time, and yield what became of them in their order.
 
     The largest are begun first, as their locks tell, so that none is left for the end. One that
-    fails doesn't stop the others; leaving the iteration early begins no more of them.
+    fails doesn't stop the others; leaving the iteration early begins no more of them, and waits
+    for those under way. A single one is built in the caller's thread, which interrupts reach.
     """
+    if len(specs) == 1:
+        yield from (_attempt(address, build_one) for address in specs)
+        return
     with ThreadPoolExecutor(jobs, thread_name_prefix="build") as pool:
         begun = sorted(specs, key=_weight, reverse=True)
         running = {address: pool.submit(_attempt, address, build_one) for address in begun}
         try:
             for address in specs:
                 yield running[address].result()
+        except BaseException:
+            tell_all()
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
 

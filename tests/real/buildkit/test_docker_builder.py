@@ -80,7 +80,9 @@ def built(host: Host, folder: Path) -> Iterator[str]:
     assert done.returncode == 0, done.stderr
     name = named(done.stdout)
     yield name
-    subprocess.run(["docker", "rmi", "--force", name], capture_output=True, check=False)
+    subprocess.run(
+        ["docker", "rmi", "--force", name.partition(":")[2]], capture_output=True, check=False
+    )
 
 
 def named(line: str) -> str:
