@@ -130,12 +130,17 @@ def test_layers_of_an_index_count_as_present_too(
 
 
 def test_neighbours_layers_are_mounted(server: Server, access: Access, image: Image) -> None:
-    """Pulled from the same registry, or said to be in a repository of it: no byte is sent."""
+    """Pulled from the same registry, or pushed there by the same client: no byte is sent."""
     client = RegistryClient(access)
     client.push(image, at(server.address, "mount/base:1"))
     base = client.pull(at(server.address, "mount/base:1"))
     report = client.push(base, at(server.address, "mount/other:1"))
-    assert set(report.mounted) == {layer.digest for layer in image.layers}
+    layers = {layer.digest for layer in image.layers}
+    assert set(report.mounted) == layers | {image.config_digest}
+    another = RegistryClient(access)
+    base = another.pull(at(server.address, "mount/base:1"))
+    report = another.push(base, at(server.address, "mount/fourth:1"))
+    assert set(report.mounted) == layers
     with client.uploader(at(server.address, "mount/third:1")) as uploader:
         assert uploader.push_layer(image.layers[0], "mount/base").result() == "mounted"
         assert uploader.push_layer(image.layers[1], "mount/nothing").result() == "uploaded"
