@@ -18,7 +18,6 @@ from tests.fakes.images import busybox_image
 
 ENGINES = [
     pytest.param("docker", marks=(pytest.mark.docker, pytest.mark.busybox)),
-    pytest.param("podman", marks=(pytest.mark.podman, pytest.mark.busybox)),
 ]
 _SETTINGS = Settings(
     entrypoint=["/bin/sh", "-c", 'echo "entrypoint: $*"', "name"],
