@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Protocol, TextIO
 
+from imagekit.sizes import shown_size
+
 if TYPE_CHECKING:
     from rich.progress import Progress as RichBars
     from rich.progress import TaskID
@@ -147,13 +149,3 @@ def _rich_bars(stream: TextIO, *, colour: bool) -> RichBars:
     console = Console(file=stream, no_color=not colour)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     return Progress(*columns, console=console, transient=True)
-
-
-def shown_size(size_bytes: int) -> str:
-    """Decimal units, as package indexes and registries write sizes."""
-    size = float(size_bytes)
-    for unit in ("B", "kB", "MB"):
-        if abs(size) < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"

@@ -130,7 +130,7 @@ class _Build:
         if _FULL in said:
             hint = "free space on the worker: `docker builder prune`, `buildctl prune`"
         elif any(mark in said for mark in _PARSE):
-            hint = "`imagekit plan --dockerfile` shows the file"
+            hint = "the Dockerfile is imagekit's own: please report this with the spec"
         failed = self._reader.failed_step
         if failed is None:
             return BuildError(f"{where}: {said}", hint=hint)

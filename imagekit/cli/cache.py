@@ -12,7 +12,7 @@ from imagekit.cli.common import output_option, print_json
 from imagekit.housekeeping.survey import KINDS, CacheEntry, survey
 from imagekit.oci.store import Store
 from imagekit.paths import cache_directory
-from imagekit.progress import shown_size
+from imagekit.sizes import shown_size
 
 
 @click.command(epilog="Example: imagekit cache --output json")

@@ -13,7 +13,7 @@ from imagekit.cli.common import output_option, print_json
 from imagekit.housekeeping.collect import Limits, collect
 from imagekit.oci.store import Store, StoredImage
 from imagekit.paths import cache_directory
-from imagekit.progress import shown_size
+from imagekit.sizes import shown_size
 
 _SIZES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _SIZES |= {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}

@@ -13,7 +13,7 @@ from imagekit.builders.runtime import runtime_pin
 from imagekit.cli.options import SPEC, locked_option, output_option, print_json, shown_progress
 from imagekit.errors import BuildError
 from imagekit.lock.ensure import ensure_lock
-from imagekit.oci.sizes import shown_size
+from imagekit.sizes import shown_size
 from imagekit.spec.load import load_spec
 
 _REGISTRY = "docker://"

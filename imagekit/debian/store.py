@@ -64,13 +64,6 @@ def unpack_tree(
     return tree
 
 
-def interpreter_root(
-    base: DebianBase, debs: Mapping[str, Path], *, directory: Path | None = None
-) -> Path:
-    """A directory in which the base's interpreter can be started through its own loader."""
-    return unpack_tree(base, debs, directory=directory).root
-
-
 @contextlib.contextmanager
 def _clear_disk_errors(place: Path) -> Iterator[None]:
     try:

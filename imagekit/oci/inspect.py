@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from imagekit.oci.image import Image
-from imagekit.oci.sizes import shown_size
+from imagekit.sizes import shown_size
 
 
 def describe(image: Image) -> dict[str, Any]:

@@ -57,14 +57,6 @@ class Identity:
     def of_run(self, run: Run) -> str:
         return self.name("c", run.container, run.attempt)
 
-    def container_of(self, name: str) -> Run | None:
-        """The run that the engine's container of that name is."""
-        prefix = self.name("c", "")
-        container, dash, attempt = name.removeprefix(prefix).rpartition("-")
-        if not name.startswith(prefix) or not dash or not attempt.isdigit():
-            return None
-        return Run(container, int(attempt))
-
 
 def home_of(cache: Path) -> str:
     text = f"{platform.node()} {os.getuid()} {cache.resolve()}"

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.network]
 SPEC = "name: tests/runtime\npython_version: '3.11'\nobject_storage: false\n"
 BARE = (
     *("--read-only", "--user", "54321:54321", "--network", "none", "--cap-drop", "ALL"),
-    *("-e", "HOME=/nonexistent", "-e", "PYTHONPATH=/work/lib", "-e", "KEEP_IN=/out"),
+    *("-e", "HOME=/nonexistent", "-e", "PYTHONPATH=/job/lib", "-e", "KEEP_IN=/out"),
 )
 
 
@@ -39,9 +39,9 @@ class Container:
 
     def command(self, task: str, *options: str, words: tuple[str, ...] = ()) -> list[str]:
         return [
-            *("docker", "run", "--rm", "--name", self.name, "--workdir", "/work"),
-            *("-v", f"{self.work}:/work:ro", "-v", f"{self.out}:/out", *options, self.image),
-            *(*words, "execute", "--inputs", "/work/inputs.pb", "--output-prefix", "/out/r"),
+            *("docker", "run", "--rm", "--name", self.name, "--workdir", "/job"),
+            *("-v", f"{self.work}:/job:ro", "-v", f"{self.out}:/out", *options, self.image),
+            *(*words, "execute", "--inputs", "/job/inputs.pb", "--output-prefix", "/out/r"),
             *("--", "task-module", "tasks", "task-name", task),
         ]
 
@@ -112,7 +112,7 @@ def container(image: str, tmp_path: Path) -> Iterator[Container]:
     subprocess.run(["docker", "rm", "--force", name], check=False, capture_output=True)
 
 
-LIBRARY = ("-e", "PYTHONPATH=/work/lib")
+LIBRARY = ("-e", "PYTHONPATH=/job/lib")
 
 
 @pytest.mark.parametrize("options", [(), ("--init",)], ids=["pid 1", "under init"])
@@ -175,7 +175,7 @@ def test_it_needs_nothing_but_its_output_prefix(
     if form == "zipapp":
         write_zipapp(container.work / "imagekit.pyz")
         options = (*options, "--entrypoint", "/usr/bin/python3")
-        words = ("-I", "/work/imagekit.pyz")
+        words = ("-I", "/job/imagekit.pyz")
     done = container.run("add", *options, words=words)
     assert done.returncode == 0, done.stderr
     assert container.record("outputs.pb")["literals"]["o0"] == literal(42)
@@ -188,4 +188,4 @@ def test_it_needs_nothing_but_its_output_prefix(
     assert container.run("raises", *options, words=words).returncode == 10
     error = container.error()
     assert (error.get("kind", 0), error["origin"]) == (NON_RECOVERABLE, USER)
-    assert 'File "/work/tasks.py"' in error["message"]
+    assert 'File "/job/tasks.py"' in error["message"]

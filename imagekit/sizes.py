@@ -5,10 +5,10 @@ from __future__ import annotations
 
 
 def shown_size(size_bytes: int) -> str:
-    """Decimal units, as registries show sizes."""
+    """Decimal units, as package indexes and registries write sizes."""
     size = float(size_bytes)
     for unit in ("B", "kB", "MB"):
-        if size < 1000:
+        if abs(size) < 1000:
             return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} GB"
