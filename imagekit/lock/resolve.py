@@ -16,11 +16,13 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from imagekit.errors import LockError
 from imagekit.lock import uv
 from imagekit.lock.model import LockedWheel, Target
+from imagekit.lock.pins import read_pins
 from imagekit.lock.tags import best_wheel, supported_tags
+from imagekit.spec.foreign_locks import is_lock
 from imagekit.spec.model import ImageSpec
 from imagekit.spec.requirement import UnusableRequirementError, check_name, parse
 from imagekit.spec.requirements_file import RequirementLine, read
-from imagekit.urls import without_credentials
+from imagekit.urls import masked, without_credentials
 
 OBJECT_STORAGE = "obstore>=0.6"
 """What the entrypoint in the image reads and writes s3, gs and az with."""
@@ -52,10 +54,9 @@ def resolve_packages(
         LockError: no set of wheels fits, with the resolver's explanation.
         SpecError: the requirements file can't be used.
     """
-    lines: tuple[RequirementLine, ...] = ()
-    requirements = None if spec.requirements is None else folder / spec.requirements
-    if requirements is not None:
-        lines = read(requirements).requirements
+    lines, requirements = _required(spec, folder, target)
+    if requirements is None:
+        _refuse_other_versions(spec, lines)
     wanted = _with_object_storage(spec, lines)
     if not wanted and not lines:
         return ()
@@ -67,12 +68,42 @@ def resolve_packages(
         indexes=spec.pip_extra_index_url,
         preferences=preferences,
         folder=folder,
+        pins=() if requirements is not None else [line.text for line in lines],
     )
     packages = _compiled(request, environ, adds_storage=len(wanted) > len(spec.packages))
     hashes = _allowed_hashes(lines)
     tags = supported_tags(target)
     wheels = [_choose(package, tags, target, hashes) for package in packages]
     return tuple(sorted(wheels, key=lambda wheel: wheel.name))
+
+
+def _required(
+    spec: ImageSpec, folder: Path, target: Target
+) -> tuple[tuple[RequirementLine, ...], Path | None]:
+    """The lines of `requirements`, and the file where the resolver reads them itself."""
+    if spec.requirements is None:
+        return (), None
+    path = folder / spec.requirements
+    if not is_lock(path.name):
+        return read(path).requirements, path
+    pins = read_pins(path, spec, target)
+    return tuple(RequirementLine(pin.requirement, pin.name, pin.sha256) for pin in pins), None
+
+
+def _refuse_other_versions(spec: ImageSpec, pins: Sequence[RequirementLine]) -> None:
+    """A lock's versions stand against everything else, so what excludes one can't be met."""
+    pinned = {pin.name: Requirement(pin.text) for pin in pins}
+    for text in spec.packages:
+        wanted = parse(text)
+        pin = pinned.get(canonicalize_name(wanted.name))
+        if pin is None:
+            continue
+        version = str(pin.specifier).removeprefix("==")
+        if not version or not wanted.specifier.contains(version, prereleases=True):
+            raise LockError(
+                f"packages wants {masked(text)}, and {spec.requirements} has {masked(str(pin))}",
+                hint="leave it out of packages, or lock the project anew",
+            )
 
 
 def _with_object_storage(spec: ImageSpec, lines: Sequence[RequirementLine]) -> tuple[str, ...]:

@@ -40,7 +40,8 @@ _NO_WHEEL = re.compile(r"Wheels are required for `([^`]+)`")
 class Request:
     """What uv is asked: requirements as text and as a file, for whom, and from where.
 
-    `preferences` are the versions to keep where they still fit.
+    `preferences` are the versions to keep where they still fit; `pins` are requirements of one
+    exact version each, which stand against whatever packages say of each other.
     """
 
     packages: Sequence[str]
@@ -50,6 +51,7 @@ class Request:
     indexes: Sequence[str]
     preferences: Sequence[LockedWheel]
     folder: Path
+    pins: Sequence[str] = ()
 
 
 def version() -> str:
@@ -70,7 +72,14 @@ def compile_packages(request: Request, environ: Mapping[str, str]) -> list[dict[
         inputs = scratch / "packages.txt"
         inputs.write_text("".join(f"{text}\n" for text in request.packages), encoding="utf-8")
         sources = [inputs] if request.requirements is None else [inputs, request.requirements]
-        _run(_command(request.target, sources, output), request, environ)
+        options = []
+        if request.pins:
+            pins = scratch / "pins.txt"
+            pins.write_text("".join(f"{text}\n" for text in request.pins), encoding="utf-8")
+            sources.append(pins)
+            options = ["--override", str(pins)]
+        command = [*_command(request.target, sources, output), *options]
+        _run(command, request, environ)
         return _packages(output)
 
 

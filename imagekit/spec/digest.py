@@ -7,6 +7,7 @@ import hashlib
 import json
 from pathlib import Path
 
+from imagekit.spec.foreign_locks import content_digest, is_lock
 from imagekit.spec.model import ImageSpec
 from imagekit.spec.requirement import canonical
 from imagekit.spec.requirements_file import read
@@ -45,5 +46,8 @@ def spec_digest(spec: ImageSpec, folder: Path) -> str:
 def _requirements(spec: ImageSpec, folder: Path) -> list[object]:
     if spec.requirements is None:
         return []
-    contents = read(folder / spec.requirements).contents
+    path = folder / spec.requirements
+    if is_lock(path.name):
+        return [[path.name, content_digest(path)], list(spec.extras), list(spec.groups)]
+    contents = read(path).contents
     return [[name, [masked(line) for line in lines]] for name, lines in contents]

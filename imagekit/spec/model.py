@@ -111,7 +111,25 @@ class ImageSpec:
     )
     requirements: str | None = field(
         default=None,
-        metadata=_about("text", "A requirements.txt, relative to the spec; added to `packages`."),
+        metadata=_about(
+            "text",
+            "A requirements.txt, uv.lock, poetry.lock or pylock.toml, relative to the spec; added "
+            "to `packages`.",
+        ),
+    )
+    extras: Sequence[str] = field(
+        default=(),
+        metadata=_about(
+            "texts", "Extras of the project whose lock `requirements` is.", unordered=True
+        ),
+    )
+    groups: Sequence[str] = field(
+        default=(),
+        metadata=_about(
+            "texts",
+            "Dependency groups of the project whose lock `requirements` is; none unasked.",
+            unordered=True,
+        ),
     )
     object_storage: bool = field(
         default=True,

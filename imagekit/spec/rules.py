@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from imagekit.spec.builder_rules import unknown_builder, wrong_options
 from imagekit.spec.fields import FIELDS
+from imagekit.spec.foreign_locks import is_lock
 from imagekit.spec.model import ImageSpec
 from imagekit.spec.requirement import UnusableRequirementError, parse
 
@@ -38,7 +39,6 @@ _USER = re.compile(rf"{_ACCOUNT}(?::{_ACCOUNT})?")
 _DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]+(?:=(?:\d+:)?[A-Za-z0-9.+~-]+)?")
 _NAME_LIMIT = 255
 _OLDEST_PYTHON = 10
-_OTHER_LOCKS = ("pylock.toml", "uv.lock", "poetry.lock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ def check(spec: ImageSpec) -> list[Finding]:
         if value is not None:
             findings.extend(rule(value))
     findings.extend(_choices(spec))
+    findings.extend(_of_locks(spec))
     findings.extend(_builder_options(spec))
     findings.extend(_between_fields(spec))
     return findings
@@ -100,6 +101,15 @@ def _between_fields(spec: ImageSpec) -> Iterator[Finding]:
             if option.startswith("debian_"):
                 message = f"builder_options.{option} is for base_image: debian"
                 yield Finding("builder_options", message, item=option)
+
+
+def _of_locks(spec: ImageSpec) -> Iterator[Finding]:
+    """What chooses among the contents of a lock needs one."""
+    locked = spec.requirements is not None and is_lock(PurePosixPath(spec.requirements).name)
+    for name in ("extras", "groups"):
+        if getattr(spec, name) and not locked:
+            hint = "requirements: uv.lock"
+            yield Finding(name, f"{name}: choose from a lock, and requirements names none", hint)
 
 
 def _builder_options(spec: ImageSpec) -> Iterator[Finding]:
@@ -161,11 +171,10 @@ def _package(text: str) -> Iterator[Finding]:
 
 def _requirements(value: str) -> Iterator[Finding]:
     name = PurePosixPath(value).name
-    if name in _OTHER_LOCKS:
-        hint = "write a requirements.txt"
-        yield Finding("requirements", f"requirements: {name} is not supported yet", hint)
-    elif not name.endswith(".txt"):
-        yield Finding("requirements", f"requirements {value!r} is not a requirements.txt")
+    if is_lock(name) or name.endswith(".txt"):
+        return
+    hint = "take its uv.lock, poetry.lock, pylock.toml, or a requirements.txt"
+    yield Finding("requirements", f"requirements {value!r} is of no kind that is read", hint)
 
 
 def _index(field: str, value: str) -> Iterator[Finding]:
