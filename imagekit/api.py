@@ -21,7 +21,8 @@ from imagekit.errors import LockError
 from imagekit.lock.ensure import ensure_lock
 from imagekit.lock.model import Lock
 from imagekit.lock.refresh import refresh_lock
-from imagekit.progress import Progress, open_progress
+from imagekit.progress import Progress
+from imagekit.progress.open import open_progress
 from imagekit.spec.load import check_spec, load_spec
 from imagekit.spec.model import ImageSpec
 

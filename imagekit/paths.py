@@ -18,6 +18,11 @@ def data_directory(environ: Mapping[str, str] = os.environ) -> Path:
     return _base(environ, "XDG_DATA_HOME", ".local/share")
 
 
+def state_directory(environ: Mapping[str, str] = os.environ) -> Path:
+    """What is worth keeping for a while, such as logs."""
+    return _base(environ, "XDG_STATE_HOME", ".local/state")
+
+
 def _base(environ: Mapping[str, str], variable: str, default: str) -> Path:
     configured = environ.get(variable, "")
     # "All paths set in these environment variables must be absolute"; others are ignored.

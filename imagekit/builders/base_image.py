@@ -18,6 +18,7 @@ from imagekit.lock.model import LockedWheel
 from imagekit.oci.assemble import Addition, Settings, assemble
 from imagekit.oci.descriptor import Platform
 from imagekit.oci.image import Image
+from imagekit.progress import watched
 
 
 def base_image(prepared: Prepared) -> Image:
@@ -35,9 +36,9 @@ def base_image(prepared: Prepared) -> Image:
         for layering in prepared.base.layerings(bytecode=prepared.bytecode):
             layer = cache.find(layering.recipe)
             if layer is None:
-                task = progress.task(f"making {layering.created_by.removeprefix('imagekit: ')}")
-                layer = cache.make(layering.recipe, functools.partial(_written, layering, sources))
-                task.done()
+                write = functools.partial(_written, layering, sources)
+                with watched(progress.task(layering.label)):
+                    layer = cache.make(layering.recipe, write)
             additions.append(Addition(layer, layering.created_by))
     finally:
         sources.close()

@@ -31,6 +31,7 @@ from imagekit.oci.index import ImageIndex, Named
 from imagekit.oci.store import Store
 from imagekit.planning.planner import Plan, make_plan
 from imagekit.progress import Progress
+from imagekit.progress.named import named as named_progress
 from imagekit.registry.client import RegistryClient
 from imagekit.registry.reference import RegistryReference
 from imagekit.spec.model import ImageSpec
@@ -98,7 +99,9 @@ def _native(request: BuildRequest, options: Options) -> Built:
         for lock in locks:
             known = KnownLayers(lock, trusted, lazy=lazy, rebuild=options.rebuild)
             plan, materials = _prepared(request, lock, known)
-            made.append(stack.enter_context(building(lock, plan, materials, progress)))
+            label = lock.target.platform if len(locks) > 1 else ""
+            shown = stack.enter_context(named_progress(progress, label))
+            made.append(stack.enter_context(building(lock, plan, materials, shown)))
             tags.append(plan.tag)
         images = tuple(each.image for each in made)
         named: Named = images[0] if len(images) == 1 else ImageIndex(images)

@@ -89,6 +89,11 @@ class Layering:
         """
         return not self.local and not isinstance(self.write, Job)
 
+    @property
+    def label(self) -> str:
+        """For people, while it is made."""
+        return f"making {self.created_by.removeprefix('imagekit: ')}"
+
 
 def layerings(plan: Plan, interpreter: str) -> list[Layering]:
     """The layers of `plan` above its base, in their order.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ from imagekit.oci.lazy import LazyLayer
 from imagekit.paths import cache_directory
 from imagekit.planning.planner import Plan
 from imagekit.planning.steps import InstallWheels
-from imagekit.progress import Progress
+from imagekit.progress import Progress, watched
 
 _WORKERS = (os.cpu_count() or 1) + 1
 
@@ -109,6 +110,7 @@ class _NativeBuild:
         self._base = materials.base.image
         below = materials.base.layerings(bytecode=with_bytecode(plan))
         self._layerings = [*below, *layerings(plan, materials.base.interpreter)]
+        self._reused: Counter[str] = Counter()
         self._conflict_free = ConflictFree(
             cache_directory() / "conflict-free", plan.venv, self._digests()
         )
@@ -131,6 +133,7 @@ class _NativeBuild:
                 additions.append(Addition(layer, layering.created_by))
         finally:
             workers.shutdown(cancel_futures=True)
+        self._tell_of_reuse()
         pairs = zip(self._layerings, additions, strict=True)
         shared = [(recipe_key(x.recipe), addition.layer) for x, addition in pairs if x.shared]
         recorded = {key for key, _ in shared if (known := self._known.find(key)) and known.recorded}
@@ -145,18 +148,19 @@ class _NativeBuild:
         layer = self._cache.find(layering.recipe)
         if layer is None:
             check_machine(self._lock.target.platform, job.what)
-            task = self._progress.task(f"running {job.what}")
-            layer = make_layer(self._cache, layering.recipe, below, job)
-            task.done()
+            with watched(self._progress.task(f"running {job.what}")) as task:
+                layer = make_layer(self._cache, layering.recipe, below, job, task)
         return layer
 
     def _layer(self, layering: Layering) -> Layer:
         """From here, left where it is, or made."""
         if layer := self._cache.find(layering.recipe):
+            self._reused["made before"] += 1
             return self._as_locked(layering, layer)
         known = self._known.find(recipe_key(layering.recipe))
         if known is None:
             return self._as_locked(layering, self._written(layering))
+        self._reused["known from a registry or the lock"] += 1
         lazy = LazyLayer(known.promised, partial(self._realized, layering, known), known.source)
         if not self._known.lazy:
             lazy.file()
@@ -166,10 +170,12 @@ class _NativeBuild:
         write = layering.write
         if isinstance(write, Job):
             raise TypeError(f"{write.what}: a job needs the image below it")
-        task = self._progress.task(f"making {layering.created_by.removeprefix('imagekit: ')}")
-        layer = self._cache.make(layering.recipe, lambda w: write(w, self))
-        task.done()
-        return layer
+        with watched(self._progress.task(layering.label)):
+            return self._cache.make(layering.recipe, lambda w: write(w, self))
+
+    def _tell_of_reuse(self) -> None:
+        for why, count in self._reused.items():
+            self._progress.task(f"{count} layers, {why}").done(cached=True)
 
     def _as_locked(self, layering: Layering, layer: FileLayer) -> FileLayer:
         promised = self._known.locked(recipe_key(layering.recipe))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from imagekit.fetch import fetch
@@ -29,9 +29,12 @@ class Wheels:
         self._indexes = indexes
         self._guard = threading.Lock()
         self._pool = ThreadPoolExecutor(_CONNECTIONS)
+        self._awaited = len(expected)
         total = sum(wheel.size_bytes or 0 for wheel in expected)
         self._task = progress.task(f"fetching {len(expected)} wheels", total) if expected else None
         self._files = {wheel.sha256: self._pool.submit(self._fetch, wheel) for wheel in expected}
+        for each in list(self._files.values()):
+            each.add_done_callback(self._arrived)
 
     def file(self, wheel: LockedWheel) -> WheelFile:
         """The wheel on disk; waits for its download. One that was not expected begins it."""
@@ -44,6 +47,13 @@ class Wheels:
         """End what is still under way."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         if self._task is not None:
+            self._task.done()
+
+    def _arrived(self, fetched: Future[Path]) -> None:
+        with self._guard:
+            self._awaited -= 1
+            last = self._awaited == 0
+        if last and self._task is not None and not fetched.cancelled():
             self._task.done()
 
     def _fetch(self, wheel: LockedWheel) -> Path:

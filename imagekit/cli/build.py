@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from functools import partial
+from pathlib import Path
 
 import click
 
@@ -12,14 +12,17 @@ from imagekit.builders.build import Options
 from imagekit.builders.model import Built
 from imagekit.cli.common import (
     build_spec,
+    data_lines,
     locked_option,
     output_option,
     print_json,
+    progress_option,
     shown_progress,
 )
 from imagekit.errors import ImagekitError
 from imagekit.fleet.batch import build_all
 from imagekit.fleet.find import find_specs
+from imagekit.progress.named import named
 from imagekit.registry.client import RegistryClient
 from imagekit.spec.model import PLATFORMS
 
@@ -53,6 +56,7 @@ from imagekit.spec.model import PLATFORMS
     help="Build for this platform alone; `imagekit index` brings those of all together.",
 )
 @locked_option
+@progress_option
 @output_option
 def command(
     *,
@@ -77,16 +81,25 @@ def command(
     if to and len(found) > 1:
         raise click.UsageError("--to takes one image: several would meet in one place")
     images, failures = [], []
-    with shown_progress() as progress, closing(RegistryClient(progress=progress)) as client:
+    with (
+        data_lines() as say,
+        shown_progress(keep_log=True) as progress,
+        closing(RegistryClient(progress=progress)) as client,
+    ):
         options = Options(push=push, rebuild=rebuild, platform=platform or "", client=client)
-        build_one = partial(build_spec, to=to, locked=locked, progress=progress, options=options)
+        several = len(found) > 1
+
+        def build_one(address: Path) -> Built:
+            with named(progress, str(address) if several else "") as shown:
+                return build_spec(address, to=to, locked=locked, progress=shown, options=options)
+
         for outcome in build_all(found, build_one, jobs):
             if outcome.error is not None:
                 failures.append((str(outcome.address), outcome.error))
             if outcome.built is not None:
                 images.append(_described(str(outcome.address), outcome.built))
                 if output == "text":
-                    click.echo(str(outcome.built))
+                    say(str(outcome.built))
     if len(found) == 1 and failures:
         raise failures[0][1]
     if output == "json":

@@ -12,7 +12,15 @@ from pathlib import Path
 from imagekit.builders.build import Options, build
 from imagekit.builders.model import Built
 from imagekit.builders.runtime import runtime_pin
-from imagekit.cli.options import SPEC, locked_option, output_option, print_json, shown_progress
+from imagekit.cli.options import (
+    SPEC,
+    data_lines,
+    locked_option,
+    output_option,
+    print_json,
+    progress_option,
+    shown_progress,
+)
 from imagekit.engines.container import Docker
 from imagekit.errors import EngineError
 from imagekit.lock.ensure import ensure_lock
@@ -34,12 +42,14 @@ _ENGINE = "docker-daemon:"
 __all__ = [
     "SPEC",
     "build_spec",
+    "data_lines",
     "find_all",
     "find_image",
     "locked_option",
     "opened_image",
     "output_option",
     "print_json",
+    "progress_option",
     "shown_progress",
 ]
 

@@ -7,7 +7,13 @@ import click
 
 from imagekit.builders.indexing import index_images
 from imagekit.builders.runtime import runtime_pin
-from imagekit.cli.options import output_option, print_json, shown_progress
+from imagekit.cli.options import (
+    data_lines,
+    output_option,
+    print_json,
+    progress_option,
+    shown_progress,
+)
 from imagekit.fleet.find import find_specs
 from imagekit.lock.ensure import ensure_lock
 from imagekit.registry.client import RegistryClient
@@ -15,6 +21,7 @@ from imagekit.registry.client import RegistryClient
 
 @click.command(epilog="Example: imagekit index images/train/spec.yaml")
 @click.argument("specs", metavar="SPEC...", nargs=-1, required=True)
+@progress_option
 @output_option
 def command(specs: tuple[str, ...], output: str) -> None:
     """Push the index of each SPEC, whose images `imagekit build --platform ... --push` has pushed.
@@ -24,7 +31,7 @@ def command(specs: tuple[str, ...], output: str) -> None:
     """
     found = find_specs(specs)
     pushed = []
-    with shown_progress() as progress:
+    with data_lines() as say, shown_progress() as progress:
         client = RegistryClient(progress=progress)
         for address, spec in found.items():
             locks = ensure_lock(
@@ -34,7 +41,7 @@ def command(specs: tuple[str, ...], output: str) -> None:
             named = f"{reference.host}/{reference.repository}@{reference.digest}"
             pushed.append({"spec": str(address), "image": named, "digest": reference.digest})
             if output == "text":
-                click.echo(named)
+                say(named)
         client.close()
     if output == "json":
         print_json(pushed)

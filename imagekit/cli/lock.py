@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from imagekit.builders.runtime import runtime_pin
-from imagekit.cli.common import SPEC, output_option, print_json, shown_progress
+from imagekit.cli.common import SPEC, output_option, print_json, progress_option, shown_progress
 from imagekit.lock.file import lock_path
 from imagekit.lock.model import Lock
 from imagekit.lock.refresh import refresh_lock
@@ -19,6 +19,7 @@ from imagekit.spec.load import load_specs
 @click.command(epilog="Example: imagekit lock spec.yaml --upgrade")
 @click.argument("specs", metavar="SPEC...", nargs=-1, required=True, type=SPEC)
 @click.option("--upgrade", is_flag=True, help="Take newer versions than the lock has.")
+@progress_option
 @output_option
 def command(specs: tuple[Path, ...], upgrade: bool, output: str) -> None:
     """Resolve each SPEC for its platform and Python, and write the lock beside it.

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from imagekit.builders.targets import deliver, parse_target
-from imagekit.cli.common import output_option, print_json, shown_progress
+from imagekit.cli.common import output_option, print_json, progress_option, shown_progress
 from imagekit.layers.model_files import pack
 from imagekit.oci.descriptor import Platform
 from imagekit.registry.client import RegistryClient
@@ -23,6 +23,7 @@ def command() -> None:
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--to", required=True, help="oci:DIR, oci-archive:FILE, docker://HOST/NAME:TAG ...")
 @click.option("--platform", help="That nodes look for, such as linux/arm64; this machine's.")
+@progress_option
 @output_option
 def pack_command(folder: Path, to: str, platform: str | None, output: str) -> None:
     """Make an image of FOLDER's files, one layer for each large one, and print its digest.

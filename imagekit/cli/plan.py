@@ -10,7 +10,14 @@ import click
 
 from imagekit.builders.planned import Planned, plan_image
 from imagekit.builders.runtime import runtime_pin
-from imagekit.cli.options import SPEC, locked_option, output_option, print_json, shown_progress
+from imagekit.cli.options import (
+    SPEC,
+    locked_option,
+    output_option,
+    print_json,
+    progress_option,
+    shown_progress,
+)
 from imagekit.errors import BuildError
 from imagekit.lock.ensure import ensure_lock
 from imagekit.sizes import shown_size
@@ -24,6 +31,7 @@ _REGISTRY = "docker://"
 @click.option("--to", metavar="docker://HOST/NAME[:TAG]", help="Ask this registry what it has.")
 @click.option("--push", is_flag=True, help="Ask the spec's registry what it has.")
 @locked_option
+@progress_option
 @output_option
 def command(spec: Path, to: str | None, push: bool, locked: bool, output: str) -> None:
     """Say what building SPEC will come to: layers, sizes, bytes to push, and the digest.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import click
 
-from imagekit.cli.common import find_all, output_option, print_json, shown_progress
+from imagekit.cli.common import find_all, output_option, print_json, progress_option, shown_progress
 from imagekit.registry.client import RegistryClient
 from imagekit.registry.reference import RegistryReference
 
@@ -13,6 +13,7 @@ from imagekit.registry.reference import RegistryReference
 @click.command(epilog="Example: imagekit push registry.example/team/train:1")
 @click.argument("image")
 @click.argument("destination", required=False)
+@progress_option
 @output_option
 def command(image: str, destination: str | None, output: str) -> None:
     """Push IMAGE to DESTINATION, HOST/NAME[:TAG]; without it, to where its own name says.

@@ -20,7 +20,13 @@ from pathlib import Path
 import click
 
 from entrypoint.contract import call_arguments
-from imagekit.cli.common import build_spec, find_image, locked_option, shown_progress
+from imagekit.cli.common import (
+    build_spec,
+    find_image,
+    locked_option,
+    progress_option,
+    shown_progress,
+)
 from imagekit.engines import ENGINES, Mount, run_image
 from imagekit.errors import EngineError
 from imagekit.oci.image import Image
@@ -55,6 +61,7 @@ class _Folders:
 )
 @click.option("--engine", type=click.Choice(["auto", *ENGINES]), default="auto", show_default=True)
 @locked_option
+@progress_option
 def command(
     image: str,
     target: str,
@@ -86,7 +93,7 @@ def command(
 def _image(text: str, *, locked: bool) -> Image:
     path = split(Path(text))[0]
     if path.suffix in (".yaml", ".yml", ".py") and path.is_file():
-        with shown_progress() as progress:
+        with shown_progress(keep_log=True) as progress:
             return build_spec(Path(text), to=(), locked=locked, progress=progress).image
     return find_image(text)
 

@@ -14,7 +14,14 @@ from imagekit.builders.planned import plan_image
 from imagekit.builders.runtime import runtime_pin
 from imagekit.builders.why import Changed, explain
 from imagekit.cli.common import opened_image
-from imagekit.cli.options import SPEC, locked_option, output_option, print_json, shown_progress
+from imagekit.cli.options import (
+    SPEC,
+    locked_option,
+    output_option,
+    print_json,
+    progress_option,
+    shown_progress,
+)
 from imagekit.errors import BuildError
 from imagekit.lock.ensure import ensure_lock
 from imagekit.oci.descriptor import Platform
@@ -26,6 +33,7 @@ from imagekit.spec.load import load_spec
 @click.argument("spec", metavar="SPEC", type=SPEC)
 @click.argument("image", required=False)
 @locked_option
+@progress_option
 @output_option
 def command(spec: Path, image: str | None, locked: bool, output: str) -> None:
     """Name for each layer that a build of SPEC will change what changed it.

@@ -20,6 +20,7 @@ from imagekit.engines.subordinate import call_as_root
 from imagekit.engines.users import Identity
 from imagekit.errors import BuildError, EngineError
 from imagekit.jobs.capture import Roots, capture
+from imagekit.jobs.follow import followed, hidden, secret_values
 from imagekit.jobs.job import Job
 from imagekit.layers.cache import LayerCache
 from imagekit.layers.host import host_can_run
@@ -30,6 +31,7 @@ from imagekit.oci.layout import read_layout, write_layout
 from imagekit.oci.scratch import scratch_directory
 from imagekit.oci.unpack import cached_root, unpack
 from imagekit.paths import cache_directory
+from imagekit.progress import Task
 
 _NOT_OURS = (b"dev/*", b"proc/*", b"sys/*", b"etc/resolv.conf", b"etc/hosts")
 """What running itself puts into a root."""
@@ -51,26 +53,35 @@ def check_machine(platform: str, what: str) -> None:
     )
 
 
-def make_layer(cache: LayerCache, recipe: str, image: Image, job: Job) -> FileLayer:
+def make_layer(cache: LayerCache, recipe: str, image: Image, job: Job, task: Task) -> FileLayer:
     """The layer of what `job` changes in `image`, from the cache where it has the recipe.
 
-    Raises what `run_job` raises.
+    `task` is told what it prints. Raises what `run_job` raises.
     """
     if layer := cache.find(recipe):
         return layer
-    if os.geteuid() == 0:
-        return cache.make(recipe, lambda writer: run_job(image, job, writer))
     with scratch_directory(cache_directory() / "runs") as work:
-        write_layout(image, work / "image")
-        call_as_root(
-            "imagekit.jobs.sandbox:make_as_root",
-            {
-                "cache": str(cache.root),
-                "recipe": recipe,
-                "image": str(work / "image"),
-                "job": dataclasses.asdict(job),
-            },
-        )
+        output = work / "output"
+        output.touch()
+        with followed(output, task, _secret_values(job)):
+            return _made(cache, recipe, image, job, work)
+
+
+def _made(cache: LayerCache, recipe: str, image: Image, job: Job, work: Path) -> FileLayer:
+    output = work / "output"
+    if os.geteuid() == 0:
+        return cache.make(recipe, lambda writer: run_job(image, job, writer, output=output))
+    write_layout(image, work / "image")
+    call_as_root(
+        "imagekit.jobs.sandbox:make_as_root",
+        {
+            "cache": str(cache.root),
+            "recipe": recipe,
+            "image": str(work / "image"),
+            "job": dataclasses.asdict(job),
+            "output": str(output),
+        },
+    )
     return cache.make(recipe, _not_made)
 
 
@@ -79,15 +90,20 @@ def make_as_root(argument: Mapping[str, Any]) -> None:
     job = Job(**{**argument["job"], "arguments": tuple(argument["job"]["arguments"])})
     image = read_layout(Path(argument["image"]))
     cache = LayerCache(Path(argument["cache"]))
-    cache.make(argument["recipe"], lambda writer: run_job(image, job, writer))
+    output = Path(argument["output"])
+    cache.make(argument["recipe"], lambda writer: run_job(image, job, writer, output=output))
 
 
 def run_job(
-    image: Image, job: Job, writer: LayerWriter, engine: KernelEngine | None = None
+    image: Image,
+    job: Job,
+    writer: LayerWriter,
+    engine: KernelEngine | None = None,
+    output: Path | None = None,
 ) -> None:
     """Run `job` in `image`, and write what it changed; we have to be root.
 
-    `engine` is one for root; left out, the best that works here.
+    `engine` is one for root; left out, the best that works here. What it prints goes to `output`.
 
     Raises:
         BuildError: the program failed; the error ends with its last lines.
@@ -118,7 +134,7 @@ def run_job(
             unpack(image, root)
             copied_ns = _now_ns(work)
         scaffolding = _scaffolding(job, below)
-        _run(plan, job, work)
+        _run(plan, job, work, output or work / "output")
         capture(Roots(below, after, copied_ns, _left_out(job), scaffolding), writer)
 
 
@@ -137,26 +153,31 @@ def _with_overlay(plan: Plan, folders: Mapping[str, str]) -> Plan:
     return dataclasses.replace(plan, overlay=folders, overlay_options=options)
 
 
-def _run(plan: Plan, job: Job, work: Path) -> None:
+def _run(plan: Plan, job: Job, work: Path, printed: Path) -> None:
     plan = dataclasses.replace(
         plan,
         arguments=job.arguments,
         environment=job.environment,
         mounts=[Binding(os.path.realpath(source), at, True) for source, at in job.secrets],
     )
-    with (work / "output").open("w+b") as output:
+    with printed.open("w+b") as output:
         try:
             code = launch(plan, None, work, output=output)
         except LaunchError as error:
             raise BuildError(f"{job.what}: {error.message}") from error
         if code:
-            raise BuildError(f"{job.what}: exit code {code}\n{_last_lines(output)}")
+            raise BuildError(f"{job.what}: exit code {code}\n{_last_lines(output, job)}")
 
 
-def _last_lines(output: BinaryIO) -> str:
+def _secret_values(job: Job) -> list[bytes]:
+    return secret_values([source for source, _ in job.secrets])
+
+
+def _last_lines(output: BinaryIO, job: Job) -> str:
     size_bytes = output.seek(0, os.SEEK_END)
     output.seek(max(0, size_bytes - _LAST_BYTES))
-    lines = output.read().decode(errors="replace").splitlines()[-_LAST_LINES:]
+    text = hidden(output.read(), _secret_values(job))
+    lines = text.decode(errors="replace").splitlines()[-_LAST_LINES:]
     return "\n".join(f"  {line}" for line in lines) or "  it printed nothing"
 
 

@@ -21,7 +21,8 @@ from imagekit.oci.document import encode
 from imagekit.oci.image import Image
 from imagekit.oci.layer import FileLayer
 from imagekit.oci.validate import validate
-from imagekit.progress import Lines
+from imagekit.progress.board import Board
+from imagekit.progress.plain import Plain
 from imagekit.registry.client import RegistryClient
 from imagekit.registry.records import LayerRecords, record_of
 from imagekit.registry.reference import RegistryReference
@@ -272,7 +273,7 @@ def test_a_record_that_makes_no_sense_is_told_and_not_used(team: Team, record: s
     team.project.forget_layers()
     team.use(team.cache)
     said = io.StringIO()
-    built = team.project.build_locked(progress=Lines(said))
+    built = team.project.build_locked(progress=Board([Plain(said)]))
 
     assert f"layer cache {team.cache} is not used" in said.getvalue()
     assert built.digest == expected.digest
@@ -298,7 +299,7 @@ def test_a_cache_that_fails_is_told_and_not_used(team: Team, action: Any) -> Non
     where = "GET .*/layers/blobs" if action == "flip down" else "/layers/"
     team.proxy.faults.append(Fault(where, action, times=99, status=403))
     said = io.StringIO()
-    built = team.project.build_locked(progress=Lines(said))
+    built = team.project.build_locked(progress=Board([Plain(said)]))
 
     assert f"layer cache {team.cache} is not used" in said.getvalue()
     assert built.digest == expected.digest

@@ -13,7 +13,9 @@ import pytest
 from imagekit.errors import ImagekitError, IntegrityError, RegistryError
 from imagekit.oci.image import Image
 from imagekit.oci.validate import validate
-from imagekit.progress import Lines, Silent
+from imagekit.progress import Silent
+from imagekit.progress.board import Board
+from imagekit.progress.plain import Plain
 from imagekit.registry.access import Access
 from imagekit.registry.client import RegistryClient
 from imagekit.registry.connection import Connection
@@ -252,7 +254,7 @@ def test_progress_counts_what_is_done_once(
     log = tmp_path / "progress"
     fault = Fault("^PUT.*blobs", "cut up", 1, after=100_000)
     with fault_proxy(server.address, fault) as proxy, log.open("w") as stream:
-        client = RegistryClient(access, Lines(stream))
+        client = RegistryClient(access, Board([Plain(stream)]))
         client.push(image, at(proxy.address, "progress:1"))
     done = [line for line in log.read_text().splitlines() if ": done" in line]
     assert len(done) == len(image.layers) + 1
