@@ -6,6 +6,7 @@
     fast-execute [--additional-distribution URI] [--dest-dir DIRECTORY] -- COMMAND...
     call [options] MODULE:FUNCTION name=value...       (or --inputs FILE.json)
     fetch URI TARGET                                   a copy of a file or folder
+    list URI                                           the objects at a place in a store, as JSON
     inputs --inputs URI DIRECTORY                      a task's inputs as files
     wait [--timeout SECONDS] FILE | tcp://HOST:PORT | http://...
     version
@@ -52,11 +53,12 @@ OPTIONS = {
     "inputs": ("inputs",),
     "wait": ("timeout",),
 }
-_PLAIN = ("call", "fetch", "inputs", "wait")
+_PLAIN = ("call", "fetch", "inputs", "list", "wait")
 SWITCHES = {"execute": ("test",), "map-execute": ("test",)}
 _TARGETS = {
     "fetch": (2, "URI TARGET"),
     "inputs": (1, "one DIRECTORY"),
+    "list": (1, "one URI of an object store"),
     "wait": (1, "one FILE, tcp://HOST:PORT or http://..."),
 }
 DEFAULT_GRACE_SECONDS = 25.0

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`fetch` and `inputs`: what a pod's other containers need, as files; for init containers.
+"""`fetch`, `inputs` and `list`: what a pod's other containers need; for init containers.
 
 `fetch URI TARGET` copies a file or a folder there. `inputs --inputs URI DIRECTORY` writes a task's
-inputs as DIRECTORY/inputs.json, with each file or folder among them at DIRECTORY/NAME.
+inputs as DIRECTORY/inputs.json, with each file or folder among them at DIRECTORY/NAME. `list URI`
+prints the objects at a place in an object store, as JSON: path, uri, size_bytes and version of
+each.
 """
 
 from __future__ import annotations
@@ -10,9 +12,15 @@ from __future__ import annotations
 import os
 import sys
 
-from .errors import EXIT_CODES, EntrypointError, InputsCorruptError, InputsMissingError
+from .errors import (
+    EXIT_CODES,
+    EntrypointError,
+    InputsCorruptError,
+    InputsMissingError,
+    UnsupportedError,
+)
 from .inputs import read_file
-from .storage import redacted, scheme_of, storage_for, without_secrets
+from .storage import SCHEMES, redacted, scheme_of, storage_for, without_secrets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +38,8 @@ def deliver(command: Command) -> int:
     try:
         if command.verb == "fetch":
             copy(*command.arguments)
+        elif command.verb == "list":
+            sys.stdout.write(listed(command.arguments[0]))
         else:
             write_inputs(str(command.options["inputs"]), command.arguments[0])
     except EntrypointError as error:
@@ -57,6 +67,22 @@ def copy(uri: str, target: str) -> None:
     except OSError as error:
         raise InputsMissingError(
             f"fetching {without_secrets(uri)}: {error.strerror or error}"
+        ) from error
+
+
+def listed(uri: str) -> str:
+    """Raises InputsMissingError where there is nothing, UnsupportedError for other schemes."""
+    from json import dumps
+
+    if SCHEMES.get(scheme_of(uri)) != "objects":
+        raise UnsupportedError(f"{without_secrets(uri)} is in no object store")
+    from .storage.objects import listing
+
+    try:
+        return dumps(listing(uri)) + "\n"
+    except OSError as error:
+        raise InputsMissingError(
+            f"listing {without_secrets(uri)}: {error.strerror or error}"
         ) from error
 
 

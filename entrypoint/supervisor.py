@@ -48,7 +48,7 @@ def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:
         from .wait import wait
 
         return wait(command)
-    if command.verb in ("fetch", "inputs"):
+    if command.verb in ("fetch", "inputs", "list"):
         from .deliver import deliver
 
         return deliver(command)

@@ -5,27 +5,54 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from .asking import Server
 from .errors import ServerRefusedError, SidecarError
+from .weights.bring import noted
 
 _CHUNK_BYTES = 1 << 20
 _STEP_PERCENT = 10
 _SUFFIXES = (".bin", ".gguf", ".json", ".jinja", ".model", ".safetensors", ".txt")
 
 
+@dataclass(frozen=True, slots=True)
+class File:
+    """`digest` is the one that Ollama knows it by: sha256:..."""
+
+    path: str
+    size_bytes: int
+    digest: str
+
+
+def digests(paths: Sequence[str], say: Callable[[str], None]) -> dict[str, File]:
+    """These files, and those of folders, by the names that Ollama has to know them by.
+
+    What a step of ours has brought is not hashed a second time. Raises SidecarError.
+    """
+    return {name: _file(name, path, say) for name, path in sorted(_named(paths).items())}
+
+
 def upload(
-    server: Server, paths: Sequence[str], until: float, say: Callable[[str], None]
-) -> dict[str, str]:
-    """Put files there, and those of folders, unless they are; gives their digests by name.
+    server: Server, files: Mapping[str, File], until: float, say: Callable[[str], None]
+) -> None:
+    """Put there what is not there.
 
     Raises asking.FAILURES, and SidecarError for what no retry would change.
     """
-    return {
-        name: _put(server, name, path, until, say) for name, path in sorted(_named(paths).items())
-    }
+    for name, file in files.items():
+        _put(server, name, file, until, say)
+
+
+def _file(name: str, path: str, say: Callable[[str], None]) -> File:
+    size = os.path.getsize(path)
+    brought = (noted(os.path.dirname(path)) or {}).get(os.path.basename(path))
+    if brought is not None:
+        return File(path, size, f"sha256:{brought}")
+    with open(path, "rb") as file:
+        return File(path, size, _digest(_Told(file, size, f"hashing {name}", say)))
 
 
 def _named(paths: Sequence[str]) -> dict[str, str]:
@@ -53,24 +80,20 @@ def _files_at(path: str) -> Iterator[tuple[str, str]]:
     yield from ((name, os.path.join(path, name)) for name in wanted)
 
 
-def _put(server: Server, name: str, path: str, until: float, say: Callable[[str], None]) -> str:
-    size = os.path.getsize(path)
-    with open(path, "rb") as file:
-        digest = _digest(_Told(file, size, f"hashing {name}", say))
-        place = f"/api/blobs/{digest}"
-        found = server.ask("HEAD", place, until=until).status
-        if found == 200:
-            return digest
-        if found != 404:
-            raise OSError(f"{place} answers {found}")
-        file.seek(0)
-        told = _Told(file, size, f"uploading {name}", say)
-        answer = server.upload(place, told, size, until=until)
+def _put(server: Server, name: str, file: File, until: float, say: Callable[[str], None]) -> None:
+    place = f"/api/blobs/{file.digest}"
+    found = server.ask("HEAD", place, until=until).status
+    if found == 200:
+        return
+    if found != 404:
+        raise OSError(f"{place} answers {found}")
+    with open(file.path, "rb") as stream:
+        told = _Told(stream, file.size_bytes, f"uploading {name}", say)
+        answer = server.upload(place, told, file.size_bytes, until=until)
     if answer.status == 400:
         raise ServerRefusedError(f"{place}: {answer.excerpt()}")
     if answer.status not in (200, 201):
         raise OSError(f"{place} answers {answer.status} {answer.excerpt()}".rstrip())
-    return digest
 
 
 def _digest(file: _Told) -> str:

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .asking import FAILURES, Server
-from .blobs import upload
+from .blobs import digests, upload
 from .client import Connection
 from .dialects import tagged
 from .errors import ServerRefusedError, ServerSlowError
+from .made import is_made, mark_of, note
 from .references import FILE, FOLDER, has_encoded, resolved
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 5.0
@@ -42,17 +43,11 @@ def fetch(
     source = create.get("from") if create else connection.model
     while True:
         try:
-            if source is not None and not _has(server, source, until):
+            if source is not None and tagged(source) not in _tags(server, until):
                 _stream(server, "/api/pull", {"model": source}, until, _Progress(say))
             if create:
-                blobs: dict[str, Any] = {
-                    name: upload(server, create[name], until, say)
-                    for name in ("files", "adapters")
-                    if name in create
-                }
-                data = {**create, **blobs, "model": connection.model}
-                _stream(server, "/api/create", data, until, _Progress(say))
-            if _has(server, connection.model, until):
+                _make(server, connection.model, create, until, say)
+            if tagged(connection.model) in _tags(server, until):
                 return
             problem = f"the server still has no model {connection.model}"
         except FAILURES as error:
@@ -65,6 +60,26 @@ def fetch(
         pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
 
+def _make(
+    server: Server, model: str, create: Mapping[str, Any], until: float, say: Callable[[str], None]
+) -> None:
+    """Unless the store has it from an earlier pod, made of the same."""
+    blobs = {key: digests(create[key], say) for key in ("files", "adapters") if key in create}
+    named = {
+        key: {name: file.digest for name, file in files.items()} for key, files in blobs.items()
+    }
+    fields = {**create, **named}
+    tags = _tags(server, until)
+    mark = mark_of(model, fields, tags.get(tagged(create.get("from", ""))))
+    if is_made(model, mark, tags):
+        say(f"{model} is there, and made of the same")
+        return
+    for files in blobs.values():
+        upload(server, files, until, say)
+    _stream(server, "/api/create", {**fields, "model": model}, until, _Progress(say))
+    note(server, model, mark, tags, until, say)
+
+
 def _with_inputs(create: Mapping[str, Any], folder: str) -> dict[str, Any]:
     inputs: dict[str, Any] = {}
     if has_encoded(create):
@@ -73,13 +88,14 @@ def _with_inputs(create: Mapping[str, Any], folder: str) -> dict[str, Any]:
     return dict(resolved(dict(create), inputs))
 
 
-def _has(server: Server, model: str, until: float) -> bool:
+def _tags(server: Server, until: float) -> dict[str, str]:
+    """The digest of each model's manifest, by the model's full name."""
     answer = server.ask("GET", "/api/tags", until=min(until, server.clock() + 30))
     document = answer.document()
     if answer.status != 200 or not isinstance(document, dict):
         raise OSError(f"/api/tags answers {answer.status} {answer.excerpt()}".rstrip())
-    names = [str(each.get("name")) for each in document.get("models") or []]
-    return tagged(model) in map(tagged, names)
+    models = [each for each in document.get("models") or [] if isinstance(each, dict)]
+    return {tagged(str(each.get("name"))): str(each.get("digest") or "") for each in models}
 
 
 def _stream(

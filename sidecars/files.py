@@ -13,6 +13,8 @@ from typing import Any
 SCHEMES = ("hf", "oci", "http", "https", "s3", "gs", "az", "abfs", "abfss")
 FOLDER = "files"
 """Of the store: what lies beside it is the server's own cache."""
+QUERY = "HTTP_QUERY"
+"""The step's variable of what follows the `?` of its URLs."""
 _LONGEST_LOCK_BYTES = 96 * 1024  # Linux passes at most 128 KiB in one variable
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -64,6 +66,8 @@ def file_problems(files: ModelFiles) -> Iterator[str]:
         yield f"files: {files.source!r} is none of {', '.join(f'{each}://' for each in SCHEMES)}"
     if scheme in ("http", "https") and "@" in rest.partition("/")[0]:
         yield "files: a URL with a password belongs in a secret, not in a pod's text"
+    if scheme in ("http", "https") and "?" in rest:
+        yield "files: a query may be a signature: leave it out, and give it as " + QUERY
     if files.lock is not None:
         yield from _lock_problems(files, files.lock)
 

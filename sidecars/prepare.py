@@ -46,7 +46,11 @@ def _deliver_inputs(uri: str, folder: str, until: float) -> None:
         )
     left = max(1.0, until - time.monotonic())
     words = command("inputs", "--inputs", uri, folder)
-    done = subprocess.run(words, check=False, timeout=left, env={**os.environ, "TMPDIR": folder})
+    settings = {**os.environ, "TMPDIR": folder}
+    try:
+        done = subprocess.run(words, check=False, timeout=left, env=settings)
+    except subprocess.TimeoutExpired:
+        raise FilesError("the task's inputs did not come in their time") from None
     if done.returncode:
         raise FilesError("the task's inputs could not be fetched: see the lines above")
 

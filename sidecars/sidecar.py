@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any, Literal, Protocol
 
 from .errors import OptionError
-from .files import FOLDER, ModelFiles, file_problems
+from .files import FOLDER, QUERY, ModelFiles, file_problems
 from .quantity import format_bytes, parse_quantity
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -22,6 +22,7 @@ UNKNOWN_WEIGHTS_SECONDS = 1800
 STARTUP_SECONDS = 180
 """What a server takes besides reading its weights: imports, compilation, graph capture."""
 _SECRET_NAMES = re.compile(r".*(_TOKEN|_API_KEY|_ACCESS_KEY|_SECRET|_PASSWORD)")
+_FETCH_SECRETS = ("DOCKER_AUTH_CONFIG", "HTTP_AUTHORIZATION", QUERY)
 _LONGEST_NAME = 50  # "-peft-shm" and the like are appended
 
 
@@ -247,6 +248,8 @@ def _file_problems(sidecar: Sidecar) -> Iterator[str]:
         if not LABEL.fullmatch(name):
             yield f"adapters: {name!r} is no DNS label"
     yield from _fetch_environment_problems(sidecar)
+    if sidecar.inputs and sidecar.inputs.startswith("http") and "?" in sidecar.inputs:
+        yield "inputs: a query may be a signature, which a pod's text is no place for"
     if sidecar.fetched and "image" in (sidecar.store or {}):
         yield "store is an image, which is read-only: nothing can be fetched into it"
     folder = (sidecar.store or {}).get("emptyDir") or {}
@@ -261,7 +264,7 @@ def _fetch_environment_problems(sidecar: Sidecar) -> Iterator[str]:
         if not ENVIRONMENT_NAME.fullmatch(name):
             yield f"{name!r} is no name of an environment variable"
     for name in sorted(sidecar.fetch_env):
-        if _SECRET_NAMES.fullmatch(name) or name == "DOCKER_AUTH_CONFIG":
+        if _SECRET_NAMES.fullmatch(name) or name in _FETCH_SECRETS:
             yield f"{name} belongs in fetch_secrets, not in fetch_env"
 
 

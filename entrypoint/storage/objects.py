@@ -52,6 +52,29 @@ def fetch(uri: str) -> str:
     return target
 
 
+def listing(uri: str) -> list[dict[str, Any]]:
+    """The object at the URI, or all below it: path, uri, size_bytes and version of each."""
+    opened, key = _opened(uri)
+    with _said(uri):
+        found = _head(opened, key)
+        if found is not None:
+            return [_described(found, key.rpartition("/")[2], uri)]
+        start = len(f"{key}/") if key else 0
+        entries = [
+            _described(each, each["path"][start:], join(uri, each["path"][start:]))
+            for batch in opened.list(f"{key}/" if key else None)
+            for each in batch
+            if not each["path"].endswith((f"/{_EMPTY}", "/"))
+        ]
+        if not entries:
+            raise FileNotFoundError
+        return entries
+
+
+def _described(found: Any, path: str, uri: str) -> dict[str, Any]:
+    return {"path": path, "uri": uri, "size_bytes": found["size"], "version": found.get("e_tag")}
+
+
 def store(source: str | bytes, uri: str) -> None:
     opened, key = _opened(uri)
     with _said(uri):

@@ -259,13 +259,26 @@ def _engine(kind: str, settings: dict[str, Any]) -> Engine:
     for name, value in settings.items():
         if name in known:
             is_text = str(known[name]).startswith("str") or not isinstance(value, str)
-            values[name] = value if is_text else yaml.safe_load(value)
+            values[name] = value if is_text else _typed(name, value)
         elif "arguments" in known:
-            values.setdefault("arguments", {})[name] = yaml.safe_load(value)
+            values.setdefault("arguments", {})[name] = _typed(name, value)
         else:
             there = ", ".join(known) or "none"
             raise ImagekitError(f"{kind} has no setting {name!r}; there are: {there}")
     return made(**values)
+
+
+def _typed(name: str, text: str) -> Any:
+    """As YAML types it; a text that begins with a task's input is no mapping of YAML's."""
+    if text.startswith("{{"):
+        return text
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        said = " ".join(str(getattr(error, "problem", error)).split())
+        raise ImagekitError(
+            f"--set {name}: {said}", hint="a text with braces or colons in it needs YAML's quotes"
+        ) from error
 
 
 def _pairs(texts: Iterable[str]) -> Iterable[tuple[str, str]]:

@@ -13,17 +13,15 @@ import fcntl
 import json
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from ..errors import FilesError
-from .delegate import command
 from .download import RANGE_BYTES, download
 from .layers import unpack, unpacked
+from .objects import fetch_objects
 from .remote import Remote, wanted
 from .sources import OBJECTS, Listing, listing_of
 from .web import StatusError
@@ -32,7 +30,6 @@ NOTE = ".imagekit-files.json"
 """In a folder that is whole: the exact source, and the sha256 of every file."""
 _UNLOCKABLE = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 _PAUSE_SECONDS = 1.0
-_AT_ONCE = 4
 Say = Callable[[str], None]
 
 
@@ -128,7 +125,7 @@ def _fetched(
     lock = description.get("lock")
     source = str(lock["source"] if lock else description["source"])
     if source.partition("://")[0] in OBJECTS:
-        return source, _objects(source, folder, lock, environment, until)
+        return source, fetch_objects(source, folder, description, environment, until, say)
     before = -1
     while True:
         listing = listing_of(source, environment, until)
@@ -178,65 +175,6 @@ def _pinned(remote: Remote, pins: Mapping[str, Mapping[str, Any]]) -> Remote:
         size_bytes=pin["size_bytes"],
         sha256=pin["sha256"],
     )
-
-
-def _objects(
-    source: str,
-    folder: str,
-    lock: Mapping[str, Any] | None,
-    environment: Mapping[str, str],
-    until: float,
-) -> dict[str, str]:
-    """By the entrypoint; with a lock file by file, so that those that came stay."""
-    scratch = os.path.join(folder, ".scratch")
-    shutil.rmtree(scratch, ignore_errors=True)
-    os.makedirs(scratch)
-    settings = {**environment, "TMPDIR": scratch}
-    if lock is None:
-        _object(source, os.path.join(scratch, "all"), settings, until)
-        for name in os.listdir(os.path.join(scratch, "all")):
-            os.rename(os.path.join(scratch, "all", name), os.path.join(folder, name))
-    else:
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            for pin in lock["files"]:
-                pool.submit(_locked_object, source, folder, pin, settings, until)
-    shutil.rmtree(scratch)
-    names = [
-        os.path.relpath(os.path.join(parent, name), folder)
-        for parent, _, files in os.walk(folder)
-        for name in files
-    ]
-    return {
-        name: Remote(path=name, url="").check(os.path.join(folder, name)) for name in sorted(names)
-    }
-
-
-def _locked_object(
-    source: str,
-    folder: str,
-    pin: Mapping[str, Any],
-    environment: Mapping[str, str],
-    until: float,
-) -> None:
-    """Nothing is raised here: what is missing or wrong is found when the lock is checked."""
-    target = os.path.join(folder, pin["path"])
-    with suppress(OSError):
-        if os.path.getsize(target) == pin["size_bytes"]:
-            return
-        os.unlink(target)
-    with suppress(FilesError):
-        _object(f"{source.rstrip('/')}/{pin['path']}", target, environment, until)
-
-
-def _object(source: str, target: str, environment: Mapping[str, str], until: float) -> None:
-    left = max(1.0, until - time.monotonic())
-    words = command("fetch", source, target)
-    try:
-        done = subprocess.run(words, env=environment, check=False, timeout=left)
-    except subprocess.TimeoutExpired:
-        raise FilesError(f"{source} did not come in its time") from None
-    if done.returncode:
-        raise FilesError(f"{source} could not be fetched: see the lines above")
 
 
 def _check_lock(description: Mapping[str, Any], found: Mapping[str, str], folder: str) -> None:

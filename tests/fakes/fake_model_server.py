@@ -42,6 +42,8 @@ class Script:
     """The routes on which the model answers; others are 400."""
     key: str | None = None
     pulled: list[str] = field(default_factory=list)
+    digests: dict[str, str] = field(default_factory=dict)
+    """Of manifests by names, as Ollama has them: of its name, unless the model was made."""
     blobs: dict[str, bytes] = field(default_factory=dict)
     """By digest, as Ollama keeps files that were uploaded."""
     pull_lines: list[list[dict[str, Any]]] = field(default_factory=list)
@@ -70,6 +72,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self.script.requests.append((self.command, self.path, None))
         self._answer(200 if self.path.rpartition("/")[2] in self.script.blobs else 404, b"")
+
+    def do_DELETE(self) -> None:
+        self.do_POST()
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -111,6 +116,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._pull(data)
         elif self.path == "/api/create":
             self._create(data)
+        elif self.path == "/api/copy":
+            self._copy(data["source"], data["destination"])
+        elif self.path == "/api/delete":
+            self.script.pulled.remove(data["model"])
+            self._answer(200, b"")
         elif self.path in ("/v1/models", "/api/tags"):
             self._body(lie, self._listing(lie))
         elif self.path in TOKEN_ROUTES:
@@ -121,7 +131,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _listing(self, lie: str) -> Any:
         names = {"no-model": [], "other-model": ["org/other"]}.get(lie, [self.script.model])
         if self.path == "/api/tags":
-            return {"models": [{"name": name} for name in (self.script.pulled or names)]}
+            digests = self.script.digests
+            models = self.script.pulled or names
+            return {
+                "models": [{"name": each, "digest": digests.get(each, each)} for each in models]
+            }
         return {"object": "list", "data": [{"id": name} for name in names]}
 
     def _token(self, lie: str) -> None:
@@ -144,8 +158,17 @@ class _Handler(BaseHTTPRequestHandler):
         elif missing := [digest for digest in named if digest not in script.blobs]:
             self._answer(400, json.dumps({"error": f"no blob {missing[0]}"}).encode())
         else:
-            script.pulled.append(data["model"])
+            self._keep_model(data["model"], hashlib.sha256(json.dumps(data).encode()).hexdigest())
             self._lines([{"status": "writing manifest"}, {"status": "success"}])
+
+    def _copy(self, source: str, destination: str) -> None:
+        self._keep_model(destination, self.script.digests.get(source, source))
+        self._answer(200, b"")
+
+    def _keep_model(self, name: str, digest: str) -> None:
+        self.script.digests[name] = digest
+        if name not in self.script.pulled:
+            self.script.pulled.append(name)
 
     def _pull(self, data: Any) -> None:
         script = self.script

@@ -22,6 +22,7 @@ class Script:
     faults: list[str] = field(default_factory=list)
     ranges: bool = True
     requests: list[str | None] = field(default_factory=list)
+    paths: list[str] = field(default_factory=list)
     url: str = ""
 
 
@@ -31,6 +32,7 @@ def serving(script: Script) -> Iterator[Script]:
         def do_GET(self) -> None:
             wanted = self.headers.get("Range")
             script.requests.append(wanted)
+            script.paths.append(self.path)
             fault = script.faults.pop(0) if script.faults else ""
             if fault in ("busy", "error", "missing"):
                 self.send_response({"busy": 429, "error": 500, "missing": 404}[fault])

@@ -21,7 +21,9 @@ from imagekit.registry.client import RegistryClient
 from imagekit.registry.reference import RegistryReference
 from sidecars.errors import FilesError
 from sidecars.weights.bring import bring
-from tests.fakes.registry_server import Server, registry
+from tests.fakes.fault_proxy import Fault, fault_proxy
+from tests.fakes.registry_server import PASSWORD, USER, Server, registry
+from tests.fakes.registry_tokens import TokenServer, token_server
 
 pytestmark = pytest.mark.registry
 SHARD = 1_000_000
@@ -43,9 +45,11 @@ def model(tmp_path: Path) -> Path:
     return folder
 
 
-def pushed(model: Path, server: Server, name: str, tmp_path: Path) -> int:
+def pushed(model: Path, server: Server, name: str, tmp_path: Path, login: str | None = None) -> int:
     """The bytes that were sent."""
     environ = {"DOCKER_CONFIG": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+    if login is not None:
+        (tmp_path / "config.json").write_text(login)
     client = RegistryClient(Access(environ=environ))
     image = pack(model, Platform(), small_bytes=SHARD)
     report = client.push(image, RegistryReference.parse(f"{server.address}/{name}"))
@@ -101,3 +105,59 @@ def test_a_flipped_bit_is_found_before_the_server_starts(
     with pytest.raises(FilesError, match=r"not the files of the lock: model-5\.safetensors"):
         brought(lock["asked"], tmp_path / "brought", {}, lock=lock)
     assert not (tmp_path / "brought").exists()
+
+
+@pytest.fixture(scope="module")
+def tokens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenServer]:
+    with token_server(tmp_path_factory.mktemp("tokens"), users={USER: PASSWORD}) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory, tokens: TokenServer) -> Iterator[Server]:
+    """It believes the tokens of `tokens`, and nobody without one."""
+    with registry(tmp_path_factory.mktemp("guarded"), auth=tokens.auth) as started:
+        yield started
+
+
+def login_at(address: str, password: str = PASSWORD) -> str:
+    return json.dumps({"auths": {address: {"username": USER, "password": password}}})
+
+
+def test_a_registry_that_asks_for_tokens_is_read(
+    model: Path, guarded: Server, tokens: TokenServer, tmp_path: Path
+) -> None:
+    """One token of its token server is enough; the password goes nowhere else, nor into texts."""
+    pushed(model, guarded, "guarded:1", tmp_path, login_at(guarded.address))
+    tokens.given.clear()
+    source = f"oci://{guarded.address}/guarded:1"
+    environment = {"DOCKER_AUTH_CONFIG": login_at(guarded.address)}
+    found = brought(source, tmp_path / "brought", environment)
+    assert found == {each.name: each.read_bytes() for each in model.iterdir()}
+    assert tokens.given == [("repository:guarded:pull",)]
+    for wrong in ({}, {"DOCKER_AUTH_CONFIG": login_at(guarded.address, "wrong word")}):
+        with pytest.raises(FilesError, match=r"answers 401.*DOCKER_AUTH_CONFIG") as caught:
+            brought(source, tmp_path / "wrong", wrong)
+        assert "wrong word" not in str(caught.value)
+
+
+def test_a_token_that_ends_in_mid_download_is_renewed(
+    model: Path, guarded: Server, tokens: TokenServer, tmp_path: Path
+) -> None:
+    """What has come is not asked for again."""
+    pushed(model, guarded, "short:1", tmp_path, login_at(guarded.address))
+    tokens.given.clear()
+    tokens.lives_seconds = 2
+    last = pack(model, Platform(), small_bytes=SHARD).layers[5].digest
+    slow = Fault(f"^GET.*{last}", "slow", seconds=2.5)
+    try:
+        with fault_proxy(guarded.address, slow) as proxy:
+            environment = {"DOCKER_AUTH_CONFIG": login_at(proxy.address)}
+            found = brought(f"oci://{proxy.address}/short:1", tmp_path / "brought", environment)
+            lines = proxy.lines("manifests|blobs")
+    finally:
+        tokens.lives_seconds = 600
+    assert found == {each.name: each.read_bytes() for each in model.iterdir()}
+    assert len(tokens.given) > 1
+    renewed = lines.index(next(line for line in lines if "manifests" in line), 1)
+    assert {line.rpartition("/")[2] for line in lines[renewed + 1 :]} == {last}

@@ -380,3 +380,57 @@ def test_a_sidecars_model_comes_from_an_object_store(
     with pytest.raises(FilesError, match=r"not the files of the lock: model-0\.safetensors"):
         brought("changed", lock)
     assert not (tmp_path / "changed").exists()
+
+
+def test_patterns_choose_among_objects(bucket: Any, endpoint: str, tmp_path: Path) -> None:
+    """Without a lock too, in folders, or of a source that is one object; a lock fetches no more."""
+    for name in ("config.json", "sub/a.safetensors", "sub/a.bin", "other/b.safetensors"):
+        bucket.put(f"org/{name}", name.encode())
+    settings = {**environment(endpoint), "PATH": os.environ["PATH"]}
+
+    def brought(name: str, source: str, **more: Any) -> set[str]:
+        into = tmp_path / name
+        description = {"source": source, **more}
+        bring(description, str(into), settings, time.monotonic() + 60, lambda _: None)
+        found = {path.relative_to(into).as_posix() for path in into.rglob("*") if path.is_file()}
+        return found - {".imagekit-files.json"}
+
+    source, patterns = f"{bucket.name}/org", ["*.safetensors"]
+    assert brought("some", source, include=patterns) == {"sub/a.safetensors", "other/b.safetensors"}
+    with pytest.raises(FilesError, match="no file that is wanted"):
+        brought("none", source, include=["*.gguf"])
+    one = f"{source}/sub/a.bin"
+    assert brought("one", one) == {"a.bin"}
+    (tmp_path / "scratch").mkdir()
+    until = time.monotonic() + 60
+    lock = lock_files(one, (), str(tmp_path / "scratch"), settings, until, lambda _: None)
+    assert brought("locked", one, lock=lock) == {"a.bin"}
+
+
+def test_a_second_attempt_goes_on(bucket: Any, endpoint: str, tmp_path: Path) -> None:
+    """With what came and is still that version; what an attempt left besides is no hindrance."""
+    names = [f"sub/{number}.safetensors" for number in range(3)]
+    for name in names:
+        bucket.put(f"org/{name}", os.urandom(1000))
+    settings = {**environment(endpoint), "PATH": os.environ["PATH"]}
+    partial = tmp_path / ".model.partial"
+    blocked = partial / names[2]
+    blocked.mkdir(parents=True)
+    (partial / "sub/stale").write_text("of another time")
+
+    def brought() -> None:
+        description = {"source": f"{bucket.name}/org"}
+        until = time.monotonic() + 60
+        bring(description, str(tmp_path / "model"), settings, until, lambda _: None)
+
+    with pytest.raises(FilesError, match=r"sub/2\.safetensors could not be fetched"):
+        brought()
+    blocked.rmdir()
+    marked, changed = bytes(1000), os.urandom(1000)
+    (partial / names[0]).write_bytes(marked)
+    bucket.put(f"org/{names[1]}", changed)
+    brought()
+    found = {path.name: path.read_bytes() for path in (tmp_path / "model/sub").iterdir()}
+    assert set(found) == {"0.safetensors", "1.safetensors", "2.safetensors"}
+    assert found["0.safetensors"] == marked
+    assert found["1.safetensors"] == changed

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,7 +86,7 @@ def test_a_model_is_made_of_another(script: Script) -> None:
 
 
 def test_files_are_uploaded_by_their_digest(script: Script, tmp_path: Path) -> None:
-    """Once: what the store has already is only asked for."""
+    """Once: what the store has already is only asked for, by another pod's model too."""
     weights, adapter = os.urandom(3_000_000), b"adapter"
     (tmp_path / "base.gguf").write_bytes(weights)
     (tmp_path / "style.gguf").write_bytes(adapter)
@@ -99,8 +100,42 @@ def test_files_are_uploaded_by_their_digest(script: Script, tmp_path: Path) -> N
     assert script.asked("/api/pull") == []
     assert "uploading base.gguf 50%" in said
     script.requests.clear()
-    fetched(script, create)
+    fetched(script, {**create, "system": "hi"})
     assert [method for method, path, _ in script.requests if "/blobs/" in path] == ["HEAD", "HEAD"]
+
+
+def test_a_model_is_made_once_of_the_same(script: Script, tmp_path: Path) -> None:
+    """A store outlives pods; other fields, files or another base make it anew."""
+    (tmp_path / "style.gguf").write_bytes(b"adapter")
+    create = {"from": "base", "system": "Be terse.", "adapters": [str(tmp_path / "style.gguf")]}
+    fetched(script, create)
+    script.requests.clear()
+    assert fetched(script, create)[-1] == "llama3.2 is there, and made of the same"
+    assert {path for _, path, _ in script.requests} == {"/api/tags"}
+    fetched(script, {**create, "system": "Be verbose."})
+    (tmp_path / "style.gguf").write_bytes(b"another")
+    fetched(script, create)
+    script.digests["base"] = "pulled anew"
+    fetched(script, create)
+    assert len(script.asked("/api/create")) == 3
+    script.digests["llama3.2"] = "somebody else's"
+    fetched(script, create)
+    assert len(script.asked("/api/create")) == 4
+    assert len([name for name in script.pulled if name.startswith("imagekit-")]) == 1
+
+
+def test_what_a_step_has_brought_is_not_hashed_again(script: Script, tmp_path: Path) -> None:
+    """The note beside the files has their sha256; a server that finds another refuses."""
+    (tmp_path / "base.gguf").write_bytes(b"weights")
+    hashes = {"base.gguf": hashlib.sha256(b"weights").hexdigest()}
+    (tmp_path / ".imagekit-files.json").write_text(json.dumps({"source": "x", "files": hashes}))
+    said = fetched(script, {"files": [str(tmp_path)]})
+    assert not any("hashing" in line for line in said)
+    assert script.blobs == {digest(b"weights"): b"weights"}
+    script.blobs.clear()
+    (tmp_path / "base.gguf").write_bytes(b"flipped")
+    with pytest.raises(ServerRefusedError, match="digest mismatch"):
+        fetched(script, {"files": [str(tmp_path)], "system": "hi"})
 
 
 def test_a_folder_is_uploaded_as_its_files(script: Script, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from entrypoint.wire.protobuf import encode
 from sidecars import NIM, VLLM, ModelFiles, Ollama, OpenAI, OptionError, SecretKey, Sidecar, attach
 from sidecars.client import Connection
+from sidecars.errors import FilesError
 from sidecars.fetch import fetch
 from sidecars.prepare import prepare
 from sidecars.steps import WORK
@@ -114,6 +115,10 @@ def test_ollama_is_made_of_files_in_a_volume() -> None:
     [
         ({"files": ModelFiles(source="org/model")}, "none of hf://"),
         ({"files": ModelFiles(source="https://me:word@example.org/x")}, "belongs in a secret"),
+        ({"files": ModelFiles(source="https://x.example/a?sig=1")}, "give it as HTTP_QUERY"),
+        ({"adapters": {"a": ModelFiles(source="https://x.example/a?sig=1")}}, "as HTTP_QUERY"),
+        ({"inputs": "https://x.example/inputs.pb?sig=1"}, "inputs: a query may be a signature"),
+        ({"files": FILES, "fetch_env": {"HTTP_QUERY": "sig=1"}}, "belongs in fetch_secrets"),
         ({"files": ModelFiles(source="hf://org/other", lock=LOCK)}, "lock it again"),
         ({"files": ModelFiles(source="hf://org/model", lock={"files": []})}, "no lock"),
         ({"files": FILES, "store": {"image": {"reference": "x:1"}}}, "read-only"),
@@ -188,6 +193,14 @@ def test_the_step_writes_the_configuration_of_the_inputs(tmp_path: Path) -> None
         "served": 'say "terse {x}" {{ .Prompt }}, true',
     }
     assert (tmp_path / "inputs/style").read_bytes() == b"adapter"
+
+
+def test_inputs_that_do_not_come_end_the_step(tmp_path: Path) -> None:
+    """In its time, with an error of its own."""
+    with serving(Script(lies=["hang"])) as script:
+        uri = f"{script.url}/inputs.json"
+        with pytest.raises(FilesError, match="inputs did not come in their time"):
+            prepare({WORK: "{}"}, uri, 0, lambda _: None, str(tmp_path / "inputs"))
 
 
 def test_ollama_makes_a_model_of_the_inputs(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import pytest
 
 from sidecars.errors import FilesError
 from sidecars.weights.bring import bring, noted
+from sidecars.weights.lock import lock_files
 from tests.fakes.fake_hub import Hub, serving_hub
 from tests.fakes.http_server import Script, serving
 
@@ -224,6 +225,26 @@ def test_a_file_of_the_web_comes_by_its_url(tmp_path: Path) -> None:
             lambda _: None,
         )
     assert content(tmp_path / "model") == {"file": script.body}
+
+
+def test_a_signature_reaches_the_server_and_no_text(tmp_path: Path) -> None:
+    """It comes from a secret: neither the log nor the note nor a lock has it."""
+    said: list[str] = []
+    environment = {"HTTP_QUERY": "?sig=word"}
+    with serving(Script(b"weights", ranges=False)) as script:
+        until = time.monotonic() + 60
+        bring({"source": script.url}, str(tmp_path / "model"), environment, until, said.append)
+        assert set(script.paths) == {"/file?sig=word"}
+        (tmp_path / "scratch").mkdir()
+        scratch = str(tmp_path / "scratch")
+        lock = lock_files(script.url, (), scratch, environment, until, said.append)
+        with pytest.raises(FilesError, match="give it as HTTP_QUERY") as caught:
+            lock_files(f"{script.url}?sig=word", (), scratch, {}, until, said.append)
+        script.faults = ["missing"] * 9
+        with pytest.raises(FilesError, match="answers 404") as lost:
+            bring({"source": script.url}, str(tmp_path / "x"), environment, until, said.append)
+    note = (tmp_path / "model/.imagekit-files.json").read_text()
+    assert "word" not in f"{said} {note} {lock} {caught.value} {lost.value}"
 
 
 def test_the_step_says_what_it_does_and_why_it_ends(hub: Hub, tmp_path: Path) -> None:

@@ -63,6 +63,9 @@ def test_check_lists_problems(path: str, capsys: pytest.CaptureFixture[str]) -> 
         (["ollama", "--model", "m", "--set", "keepalive=1"], "no setting 'keepalive'; there are"),
         (["ollama", "--model", "m", "--hf-token", "hub/token"], "no setting 'hf_token'"),
         (["nim", "--model", "m"], "image is missing"),
+        (["ollama", "--model", "m", "--set", "create={a: {{.inputs.b}}}"], "YAML's quotes"),
+        (["vllm", "--model", "m", "--set", "x=[1"], "--set x: "),
+        (["vllm", "--model", "m", "--files", "https://h.example/f?sig=1"], "as HTTP_QUERY"),
     ],
 )
 def test_what_is_wrong_is_told(
@@ -73,6 +76,13 @@ def test_what_is_wrong_is_told(
     captured = capsys.readouterr()
     assert reason in captured.err
     assert captured.out == ""
+
+
+def test_an_input_needs_no_quotes_of_yaml(path: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`{{` begins no mapping of a mapping."""
+    words = ["--model", "m", "--set", "max-model-len={{.inputs.length}}", "--inputs", "{{.input}}"]
+    assert main(["sidecar", "attach", "vllm", *words, "--pod", path]) == 0
+    assert "max-model-len" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
