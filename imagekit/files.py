@@ -8,7 +8,6 @@ import errno
 import fcntl
 import hashlib
 import os
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -36,7 +35,7 @@ def replacing(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path.parent)
-    temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
     try:
         with _clear_disk_errors(path), temporary.open("xb") as stream:
             yield stream
@@ -59,7 +58,7 @@ def sweep(directory: Path) -> None:
 
 def link_or_copy(source: Path, target: Path) -> None:
     """Make `target` the same bytes as `source`: a hard link where both share a file system."""
-    temporary = target.with_name(f".{target.name[:100]}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    temporary = target.with_name(f".{target.name[:100]}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
     try:
         os.link(source, temporary)
     except OSError:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,7 +48,7 @@ def collecting() -> Iterator[None]:
 def running() -> Iterator[None]:
     """Register this process for the block. Where the cache can't be written it is not."""
     descriptor = None
-    path = cache_directory() / _RUNNING / f"{os.getpid()}.{secrets.token_hex(4)}"
+    path = cache_directory() / _RUNNING / f"{os.getpid()}.{os.urandom(4).hex()}"
     try:
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imagekit.builders.base import open_base
-from imagekit.builders.compiling import choose_interpreter
-from imagekit.builders.debian_root import debian_interpreter
+from imagekit.builders.compiling import Interpreter, choose_interpreter
 from imagekit.builders.identity import native_identity
 from imagekit.builders.known import KnownLayers, Repository, trusted_repositories
 from imagekit.builders.latest import remember_image
@@ -151,7 +150,7 @@ def _prepared(request: BuildRequest, lock: Lock, known: KnownLayers) -> tuple[Pl
             lock,
             [other for other in request.locks if other is not lock],
             lambda of: (base if of is lock else open_base(spec, folder, of, progress)).root(),
-            lambda of: debian_interpreter(spec.builder_options, of, progress),
+            lambda of: _debian_interpreter(spec, of, progress),
         )
     plan = make_plan(
         spec,
@@ -162,3 +161,10 @@ def _prepared(request: BuildRequest, lock: Lock, known: KnownLayers) -> tuple[Pl
         made_by=native_identity(lock, bytecode=spec.compile_bytecode),
     )
     return plan, Materials(base, interpreter, request.addresses, known)
+
+
+def _debian_interpreter(spec: ImageSpec, lock: Lock, progress: Progress) -> Interpreter | None:
+    # Only other platforms need it, and it brings all that makes a base.
+    from imagekit.builders.debian_root import debian_interpreter  # noqa: PLC0415
+
+    return debian_interpreter(spec.builder_options, lock, progress)

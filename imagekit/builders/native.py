@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from imagekit.builders.base import Base
 from imagekit.builders.compiling import Interpreter, SharedCompiler
@@ -26,10 +26,8 @@ from imagekit.builders.wheels import Wheels
 from imagekit.errors import BuildError, IntegrityError
 from imagekit.fetch import discard_spoilt
 from imagekit.jobs.job import Job
-from imagekit.jobs.sandbox import check_machine, make_layer
-from imagekit.layers.bytecode import BytecodeCompiler
 from imagekit.layers.cache import LayerCache, recipe_key
-from imagekit.layers.conflicts import ConflictFree, refuse_conflicts
+from imagekit.layers.conflict_free import ConflictFree
 from imagekit.layers.wheel_file import WheelFile
 from imagekit.lock.model import Lock, LockedWheel
 from imagekit.oci.assemble import Addition
@@ -40,6 +38,9 @@ from imagekit.paths import cache_directory
 from imagekit.planning.planner import Plan
 from imagekit.planning.steps import InstallWheels
 from imagekit.progress import Progress, watched
+
+if TYPE_CHECKING:
+    from imagekit.layers.bytecode import BytecodeCompiler
 
 _WORKERS = (os.cpu_count() or 1) + 1
 
@@ -147,6 +148,9 @@ class _NativeBuild:
         """The layer of what `job` changes in the image below it."""
         layer = self._cache.find(layering.recipe)
         if layer is None:
+            # Most builds run nothing.
+            from imagekit.jobs.sandbox import check_machine, make_layer  # noqa: PLC0415
+
             check_machine(self._lock.target.platform, job.what)
             with watched(self._progress.task(f"running {job.what}")) as task:
                 layer = make_layer(self._cache, layering.recipe, below, job, task)
@@ -227,6 +231,9 @@ class _NativeBuild:
 
     def _refuse_conflicts(self) -> None:
         if not self._checked:
+            # Wheels are read once per set of them.
+            from imagekit.layers.conflicts import refuse_conflicts  # noqa: PLC0415
+
             files = [self._wheels.file(wheel) for wheel in self._lock.packages]
             runtime = [] if self._lock.runtime is None else [self.runtime()]
             refuse_conflicts([*files, *runtime], self._plan.venv)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
-import zipfile
+import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,19 +23,21 @@ from imagekit.lock.model import RuntimePin
 from imagekit.paths import cache_directory
 from imagekit.usage import used
 
-_CONTENT = (
-    "entrypoint/**/*.py",
-    "sidecars/**/*.py",
+_FOLDERS = ("entrypoint", "imagekit/tasks", "sidecars")
+"""Every module in these, at any depth."""
+
+_FILES = (
     "imagekit/__init__.py",
     "imagekit/errors.py",
     "imagekit/py.typed",
     "imagekit/spec/__init__.py",
     "imagekit/spec/model.py",
-    "imagekit/tasks/**/*.py",
 )
 _METADATA = "Metadata-Version: 2.1\nName: imagekit-runtime\nVersion: {version}\n"
 _WHEEL = "Wheel-Version: 1.0\nGenerator: imagekit\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 _DATE = (1980, 1, 2, 0, 0, 0)
+_ROOT = Path(__file__).parent.parent.parent
+_SETTLED_NS = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +48,26 @@ class RuntimeWheel:
     file: WheelFile
 
 
+@functools.cache
 def runtime_pin() -> RuntimePin:
-    return runtime_wheel().pin
+    """What a lock says of the wheel; it is not made where it was, from the files as they are."""
+    memo = _memo(_ROOT, time.time_ns())
+    if memo is None:
+        return runtime_wheel().pin
+    if used(memo):
+        words = memo.read_text(encoding="ascii", errors="replace").split()
+        if len(words) == 2:
+            return RuntimePin(*words)
+    pin = runtime_wheel().pin
+    with replacing(memo) as stream:
+        stream.write(f"{pin.version} {pin.sha256}\n".encode())
+    return pin
 
 
 @functools.cache
 def runtime_wheel() -> RuntimeWheel:
     """The wheel of this installation, made in the cache unless it is there."""
-    files = dict(runtime_files(Path(__file__).parent.parent.parent))
+    files = dict(runtime_files(_ROOT))
     version = _version(files)
     filename = f"imagekit_runtime-{version}-py3-none-any.whl"
     path = cache_directory() / "runtime" / filename
@@ -66,9 +81,35 @@ def runtime_wheel() -> RuntimeWheel:
 
 def runtime_files(root: Path) -> Iterator[tuple[str, bytes]]:
     """What goes into the wheel, by path, from the folder that holds the packages."""
-    found = {path for pattern in _CONTENT for path in root.glob(pattern)}
-    for path in sorted(found):
-        yield path.relative_to(root).as_posix(), path.read_bytes()
+    for name in _names(root):
+        yield name, (root / name).read_bytes()
+
+
+def _names(root: Path) -> list[str]:
+    found = [name for name in _FILES if (root / name).exists()]
+    for folder in _FOLDERS:
+        for directory, _, names in os.walk(root / folder):
+            inside = os.path.relpath(directory, root)
+            found += [f"{inside}/{name}" for name in names if name.endswith(".py")]
+    return sorted(found, key=lambda name: name.split("/"))
+
+
+def _memo(root: Path, now_ns: int) -> Path | None:
+    """Where the pin of the files as they are is kept: named after all that changes with them.
+
+    Nobody can set back the time at which the system noted a change. None where the last one is so
+    new that another might bear the same time.
+    """
+    state = [str(root)]
+    newest_ns = 0
+    for name in _names(root):
+        status = os.stat(root / name)
+        newest_ns = max(newest_ns, status.st_ctime_ns)
+        state.append(f"{name} {status.st_size} {status.st_ino} {status.st_ctime_ns}")
+    if newest_ns > now_ns - _SETTLED_NS:
+        return None
+    key = hashlib.sha256("\n".join(state).encode("utf-8", "surrogateescape")).hexdigest()
+    return cache_directory() / "runtime" / "pins" / key
 
 
 def _version(files: dict[str, bytes]) -> str:
@@ -88,6 +129,8 @@ def _packed(files: dict[str, bytes], version: str) -> bytes:
     rows = [record.row(path, data) for path, data in files.items()]
     rows.append(record.Row(f"{folder}/RECORD"))
     files[f"{folder}/RECORD"] = record.write(rows)
+    import zipfile  # noqa: PLC0415 - mostly the wheel is there
+
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for path, data in files.items():

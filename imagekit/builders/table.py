@@ -8,7 +8,6 @@ arguments that gives a `Builder`. The group is looked at only for names that are
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 from collections.abc import Mapping
 
 from imagekit.builders.model import Builder, BuildRequest
@@ -34,7 +33,9 @@ def find_builder(request: BuildRequest) -> Builder | None:
         module, _, attribute = BUILDERS[name].partition(":")
         made: Builder = getattr(importlib.import_module(module), attribute)()
         return made
-    for point in importlib.metadata.entry_points(group=GROUP, name=name):
+    from importlib.metadata import entry_points  # noqa: PLC0415 - slow, and seldom needed
+
+    for point in entry_points(group=GROUP, name=name):
         registered: Builder = point.load()()
         return registered
     known = ", ".join(["native", *BUILDERS])

@@ -7,7 +7,6 @@ import os
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from imagekit.engines.container import Docker
 from imagekit.errors import EngineError
 from imagekit.oci.descriptor import Platform
 from imagekit.oci.destinations import Destination, write_image
@@ -68,6 +67,8 @@ def _load(image: Named, name: str) -> None:
         fitting = [image]
     if not fitting:
         raise EngineError(f"{_ENGINE}{name}: takes one platform, and none of these is {here}")
+    from imagekit.engines.container import Docker  # noqa: PLC0415 - most images go elsewhere
+
     engine = Docker(os.environ)
     reason = engine.probe()
     if reason is not None:

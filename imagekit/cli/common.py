@@ -21,11 +21,9 @@ from imagekit.cli.options import (
     progress_option,
     shown_progress,
 )
-from imagekit.engines.container import Docker
 from imagekit.errors import EngineError
 from imagekit.lock.ensure import ensure_lock
 from imagekit.oci.destinations import Destination, read_all, read_image
-from imagekit.oci.docker_archive import read_docker_archive
 from imagekit.oci.image import Image
 from imagekit.oci.index import Named
 from imagekit.oci.scratch import scratch_directory
@@ -75,6 +73,10 @@ def opened_image(text: str) -> Iterator[Image]:
     if not text.startswith(_ENGINE):
         yield find_image(text)
         return
+    # Only what an engine keeps needs one.
+    from imagekit.engines.container import Docker  # noqa: PLC0415
+    from imagekit.oci.docker_archive import read_docker_archive  # noqa: PLC0415
+
     docker = Docker(os.environ)
     reason = docker.probe()
     if reason is not None:

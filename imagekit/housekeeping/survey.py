@@ -18,8 +18,8 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "layers": ("layers/blobs/sha256/*",),
     "bases": ("debian/*",),
     "roots": ("roots/*", "rootfs/*"),
-    "runtimes": ("runtime/*.whl",),
-    "checks": ("conflict-free/*",),
+    "runtimes": ("runtime/*.whl", "runtime/pins/*"),
+    "checks": ("conflict-free/*", "locks/*"),
 }
 """Where the entries of each kind lie below the cache's folder."""
 

@@ -6,35 +6,14 @@ pip and uv let the last one win, silently and in an order that nobody chose.
 
 from __future__ import annotations
 
-import hashlib
 import zlib
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 from imagekit.errors import BuildError
-from imagekit.files import replacing
-from imagekit.layers import formats
 from imagekit.layers.venv import Venv
 from imagekit.layers.wheel_archive import WheelArchive
 from imagekit.layers.wheel_file import WheelFile
 from imagekit.layers.wheel_install import Copied, Made, parents, plan
-from imagekit.usage import used
-
-
-class ConflictFree:
-    """Remembers, in a folder, which sets of wheels were found free of conflicts."""
-
-    def __init__(self, seen: Path, venv: Venv, digests: Iterable[str]) -> None:
-        content = "\n".join([formats.WHEELS, venv.version, *sorted(digests)])
-        self.key = hashlib.sha256(content.encode()).hexdigest()
-        self._mark = seen / self.key
-
-    def __bool__(self) -> bool:
-        return used(self._mark)
-
-    def remember(self) -> None:
-        with replacing(self._mark):
-            pass
 
 
 def refuse_conflicts(wheels: Sequence[WheelFile], venv: Venv) -> None:

@@ -4,22 +4,16 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from packaging.version import InvalidVersion, Version
-
 from imagekit.errors import LockError
 from imagekit.files import replacing
+from imagekit.lock.document import parse
 from imagekit.lock.model import MACHINES, KnownLayer, Lock, LockedWheel, RuntimePin, Target
 from imagekit.spec.address import split
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from imagekit.spec.plain import normalised
 
 _HEADER = "# Made by `imagekit lock`: what the image holds, by digest. Not meant to be edited.\n\n"
 _FORMAT = 2
@@ -31,6 +25,7 @@ _WHEEL = re.compile(
     r"(?P<name>[\w.]+)-(?P<version>[\w.!+]+)(-\d[\w.]*)?-[\w.]+-[\w.]+-(?P<platforms>[\w.]+)\.whl",
     re.ASCII,
 )
+_RELEASE = re.compile(r"(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))*", re.ASCII)
 _T = TypeVar("_T")
 
 
@@ -110,12 +105,7 @@ def loads(text: str, *, source: str) -> tuple[Lock, ...]:
     Raises:
         LockError: it is not one of ours, or damaged.
     """
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise LockError(
-            f"{source} is not TOML: {error}", hint="remove it to make it anew"
-        ) from error
+    document = parse(text, source)
     own = document.get("tool", {}).get("imagekit")
     if not isinstance(own, dict):
         raise LockError(
@@ -269,7 +259,7 @@ def _wheel(package: Mapping[str, Any], target: Target) -> LockedWheel:
 def _check_filename(wheel: LockedWheel, target: Target) -> None:
     """Whether the name says what the lock says of it (binary distribution format, file name)."""
     matched = _WHEEL.fullmatch(wheel.filename)
-    if matched is None or _normalised(matched["name"]) != _normalised(wheel.name):
+    if matched is None or normalised(matched["name"]) != normalised(wheel.name):
         raise _MalformedError(f"{wheel.filename!r} is no wheel of {wheel.name}")
     if _version(matched["version"]) != wheel.version:
         raise _MalformedError(f"{wheel.filename!r} is not version {wheel.version}")
@@ -279,14 +269,15 @@ def _check_filename(wheel: LockedWheel, target: Target) -> None:
 
 
 def _version(text: str) -> str:
+    if _RELEASE.fullmatch(text):
+        return text
+    # Most locks hold plain releases alone, and loading this takes longer than reading them.
+    from packaging.version import InvalidVersion, Version  # noqa: PLC0415
+
     try:
         return str(Version(text))
     except InvalidVersion:
         return ""
-
-
-def _normalised(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _take(table: Mapping[str, Any], key: str, kind: type[_T]) -> _T:

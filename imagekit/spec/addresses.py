@@ -6,9 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from imagekit.spec.foreign_locks import is_lock
 from imagekit.spec.model import ImageSpec
-from imagekit.spec.requirement import parse
-from imagekit.spec.requirements_file import read
 
 
 def addresses(spec: ImageSpec, folder: Path) -> tuple[str, ...]:
@@ -17,9 +16,17 @@ def addresses(spec: ImageSpec, folder: Path) -> tuple[str, ...]:
 
 
 def _direct(spec: ImageSpec, folder: Path) -> Iterator[str]:
-    lines = () if spec.requirements is None else read(folder / spec.requirements).requirements
-    for text in (*spec.packages, *(line.text for line in lines)):
+    for text in (*spec.packages, *_lines(spec, folder)):
         if "://" in text:
+            from imagekit.spec.requirement import parse  # noqa: PLC0415 - most name no URL
+
             url = parse(text).url
             if url is not None:
                 yield url
+
+
+def _lines(spec: ImageSpec, folder: Path) -> Iterator[str]:
+    if spec.requirements is not None and not is_lock(Path(spec.requirements).name):
+        from imagekit.spec.requirements_file import read  # noqa: PLC0415 - it brings a parser
+
+        yield from (line.text for line in read(folder / spec.requirements).requirements)

@@ -7,7 +7,6 @@ A builder of another package is known by its entry point, and checks its options
 from __future__ import annotations
 
 import difflib
-import importlib.metadata
 from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import urlsplit
 
@@ -59,7 +58,7 @@ OPTIONS: Mapping[str, Mapping[str, Check]] = {
 
 def unknown_builder(name: str) -> tuple[str, str] | None:
     """What to say of a name that nobody registered, with a hint; None for a builder."""
-    if name in OPTIONS or importlib.metadata.entry_points(group=GROUP, name=name):
+    if name in OPTIONS or _registered(name):
         return None
     near = difflib.get_close_matches(name, OPTIONS, n=1)
     hint = f"did you mean {near[0]}?" if near else f"use {' or '.join(OPTIONS)}"
@@ -78,3 +77,9 @@ def wrong_options(
             yield name, f"unknown option {name!r}", f"{builder} knows {' and '.join(known)}"
         elif problem := known[name](text):
             yield name, f"builder_options.{name} {problem}", None
+
+
+def _registered(name: str) -> bool:
+    from importlib.metadata import entry_points  # noqa: PLC0415 - slow, and seldom needed
+
+    return bool(entry_points(group=GROUP, name=name))

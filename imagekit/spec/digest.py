@@ -9,8 +9,7 @@ from pathlib import Path
 
 from imagekit.spec.foreign_locks import content_digest, is_lock
 from imagekit.spec.model import ImageSpec
-from imagekit.spec.requirement import canonical
-from imagekit.spec.requirements_file import read
+from imagekit.spec.plain import plain
 from imagekit.urls import masked, without_credentials
 
 
@@ -30,7 +29,7 @@ def spec_digest(spec: ImageSpec, folder: Path) -> str:
             if name.startswith("debian_")  # the others say how images are built, not of what
         },
         "object_storage": spec.object_storage,
-        "packages": sorted({masked(canonical(text)) for text in spec.packages}),
+        "packages": sorted({masked(_canonical(text)) for text in spec.packages}),
         "pip_extra_index_url": [without_credentials(url) for url in spec.pip_extra_index_url],
         "pip_index": None if spec.pip_index is None else without_credentials(spec.pip_index),
         "platform": spec.platform,
@@ -49,5 +48,16 @@ def _requirements(spec: ImageSpec, folder: Path) -> list[object]:
     path = folder / spec.requirements
     if is_lock(path.name):
         return [[path.name, content_digest(path)], list(spec.extras), list(spec.groups)]
+    from imagekit.spec.requirements_file import read  # noqa: PLC0415 - it brings a parser
+
     contents = read(path).contents
     return [[name, [masked(line) for line in lines]] for name, lines in contents]
+
+
+def _canonical(text: str) -> str:
+    found = plain(text)
+    if found is None:
+        from imagekit.spec.requirement import canonical  # noqa: PLC0415 - it brings a parser
+
+        found = canonical(text)
+    return found

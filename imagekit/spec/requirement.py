@@ -8,14 +8,8 @@ from urllib.parse import unquote, urlsplit
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from imagekit.spec.plain import RESERVED
 from imagekit.urls import masked
-
-RESERVED = {
-    "django-imagekit": "it installs a package called imagekit, as our runtime does",
-    "entrypoint": "it installs a package called entrypoint, as our runtime does",
-    "imagekit-runtime": "the build adds the runtime itself",
-}
-"""Distributions that would overwrite what starts the task, and why."""
 
 _VERSION_CONTROL = ("git+", "hg+", "bzr+", "svn+")
 

@@ -18,7 +18,7 @@ from imagekit.spec.builder_rules import unknown_builder, wrong_options
 from imagekit.spec.fields import FIELDS
 from imagekit.spec.foreign_locks import is_lock
 from imagekit.spec.model import ImageSpec
-from imagekit.spec.requirement import UnusableRequirementError, parse
+from imagekit.spec.plain import plain
 
 # Repository names: OCI distribution-spec, "Pulling manifests", <name>.
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -163,6 +163,11 @@ def _packages(value: Iterable[str]) -> Iterator[Finding]:
 
 
 def _package(text: str) -> Iterator[Finding]:
+    if plain(text) is not None:
+        return
+    # It loads `packaging`, which most specs do without.
+    from imagekit.spec.requirement import UnusableRequirementError, parse  # noqa: PLC0415
+
     try:
         parse(text)
     except UnusableRequirementError as error:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -62,3 +64,28 @@ def test_it_holds_the_whole_entrypoint(tree: Path) -> None:
     assert held == {
         path.relative_to(tree).as_posix() for path in (tree / "entrypoint").rglob("*.py")
     }
+
+
+def test_its_pin_is_remembered_for_the_files_as_they_are(tree: Path) -> None:
+    """A change of the same size is seen, whatever times it leaves; a new one is not trusted yet."""
+    later_ns = time.time_ns() + 10**10
+    path = tree / "entrypoint/run.py"
+    before = path.stat()
+    memo = runtime._memo(tree, later_ns)
+    assert memo is not None
+    assert memo == runtime._memo(tree, later_ns)
+    assert runtime._memo(tree, before.st_ctime_ns) is None
+
+    path.write_bytes(path.read_bytes().replace(b"import", b"impart", 1))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    assert path.stat().st_size == before.st_size
+    assert memo != runtime._memo(tree, later_ns)
+    (tree / "sidecars/new.py").touch()
+    assert runtime._memo(tree, later_ns) not in (memo, None)
+
+
+def test_the_remembered_pin_is_that_of_the_wheel() -> None:
+    """Asked for again, without the wheel being made."""
+    pin = runtime.runtime_wheel().pin
+    assert [pin, pin] == [runtime.runtime_pin.__wrapped__() for _ in range(2)]

@@ -4,6 +4,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,8 @@ from imagekit.spec.digest import spec_digest
 from imagekit.spec.fields import FIELDS
 from imagekit.spec.load import parse_spec
 from imagekit.spec.model import FrozenMap, ImageSpec
+from imagekit.spec.plain import plain
+from imagekit.spec.requirement import UnusableRequirementError, canonical
 
 FOLDER = Path("/nonexistent")
 NAMES = st.from_regex(r"[a-z]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
@@ -99,3 +102,26 @@ def test_any_text_is_a_spec_or_a_clear_error(text: Any) -> None:
         parse_spec(text, source="spec.yaml", folder=FOLDER)
     except SpecError as error:
         assert error.problems  # noqa: PT017 - either outcome is right
+
+
+@given(
+    text=st.from_regex(
+        r" ?[A-Za-z0-9._-]{1,6} ?((==|>=|<=|!=|<|>|~=|===) ?[0-9.]{1,4})?", fullmatch=True
+    )
+)
+def test_requirements_without_a_parser_come_out_as_with_it(text: str) -> None:
+    """What `plain` takes, `packaging` takes too, and writes the same."""
+    assert plain(text) in (None, _canonical(text))
+
+
+def _canonical(text: str) -> str:
+    try:
+        return canonical(text)
+    except UnusableRequirementError:
+        return "refused"
+
+
+@pytest.mark.parametrize("text", ["numpy", "scikit_learn", " Torch == 2.9.1", "ray>=2"])
+def test_common_requirements_need_no_parser(text: str) -> None:
+    """Bare names, and names with one bound."""
+    assert plain(text) == canonical(text)

@@ -11,7 +11,7 @@ import pytest
 from packaging.pylock import Pylock, is_valid_pylock_path
 
 from imagekit.errors import LockError
-from imagekit.lock import file
+from imagekit.lock import document, file
 from imagekit.lock.model import Lock, LockedWheel, RuntimePin, Target
 
 if sys.version_info >= (3, 11):
@@ -159,3 +159,32 @@ def test_the_digest_is_of_what_reaches_the_image() -> None:
     assert other(runtime=None) != LOCK.digest
     assert other(base={**LOCK.base, "release": "trixie"}) != LOCK.digest
     assert other(target=dataclasses.replace(LOCK.target, python_version="3.11.3")) != LOCK.digest
+
+
+@pytest.mark.parametrize("kept", [None, b"{", b"\xff"])
+def test_a_lock_read_before_is_read_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: bytes | None
+) -> None:
+    """What the cache keeps of it says the same; where that is damaged, the lock is read anew."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    text = file.dumps([LOCK])
+    document.parse.cache_clear()
+    assert (LOCK,) == file.loads(text, source="lock")
+    (path,) = (tmp_path / "imagekit/locks").iterdir()
+    if kept is not None:
+        path.chmod(0o644)
+        path.write_bytes(kept)
+    document.parse.cache_clear()
+    assert (LOCK,) == file.loads(text, source="lock")
+
+
+def test_a_lock_with_dates_is_none_of_ours_and_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what has no place in JSON nothing is kept, and it is refused each time."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for _ in range(2):
+        document.parse.cache_clear()
+        with pytest.raises(LockError, match="not made by imagekit"):
+            file.loads("when = 2026-01-01\n", source="lock")
+    assert not list((tmp_path / "imagekit").glob("locks/*"))
