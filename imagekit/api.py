@@ -25,6 +25,7 @@ from imagekit.progress import Progress
 from imagekit.progress.open import open_progress
 from imagekit.spec.load import check_spec, load_spec
 from imagekit.spec.model import ImageSpec
+from imagekit.spec.plugins import with_plugins
 
 
 def build(
@@ -83,7 +84,7 @@ def _located(
         return load_spec(Path(spec)), Path(spec)
     path = Path(f"{spec.name.rpartition('/')[2]}.yaml" if at is None else at)
     check_spec(spec, path.parent)
-    return spec, path
+    return with_plugins(spec), path
 
 
 def _locks(

@@ -66,7 +66,7 @@ def _specs(path: Path) -> dict[str, ImageSpec]:
     specs = module_specs(path)
     for name, spec in specs.items():
         check_spec(spec, path.parent, source=str(join(path, name)))
-    return specs
+    return {name: _complete(spec) for name, spec in specs.items()}
 
 
 def _one(specs: Mapping[str, ImageSpec], path: Path, name: str) -> ImageSpec:
@@ -103,7 +103,15 @@ def _parse(text: str, *, source: str, folder: Path) -> dict[str, ImageSpec]:
     if problems:
         unique = dict.fromkeys(problems)
         raise SpecError(source, sorted(unique, key=lambda problem: problem.line or 0))
-    return specs
+    return {name: _complete(spec) for name, spec in specs.items()}
+
+
+def _complete(spec: ImageSpec) -> ImageSpec:
+    if not spec.plugins:
+        return spec
+    from imagekit.spec.plugins import with_plugins  # noqa: PLC0415 - most specs have none
+
+    return with_plugins(spec)
 
 
 def check_spec(spec: ImageSpec, folder: Path, *, source: str = "ImageSpec") -> None:

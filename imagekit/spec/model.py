@@ -109,6 +109,15 @@ class ImageSpec:
             "texts", "Python requirements (PEP 508). Order does not matter.", unordered=True
         ),
     )
+    plugins: Sequence[str] = field(
+        default=(),
+        metadata=_about(
+            "texts",
+            "Plugins whose needs are added: their packages, Debian packages and variables. "
+            "`imagekit plugins` lists them. Order does not matter. See [plugins](plugins.md).",
+            unordered=True,
+        ),
+    )
     requirements: str | None = field(
         default=None,
         metadata=_about(
@@ -259,7 +268,6 @@ class ImageSpec:
     pip_secret_mounts: Any = field(
         default=None, metadata=_later("anything", "uv finds credentials in its own configuration")
     )
-    plugins: Sequence[str] = field(default=(), metadata=_later("texts", "name their packages"))
     python_exec: str | None = field(default=None, metadata=_later("text", "use python_version"))
     registry_config: str | None = field(default=None, metadata=_later("text"))
     runtime_packages: Sequence[str] = field(default=(), metadata=_later("texts", "use packages"))

@@ -61,6 +61,7 @@ def check(spec: ImageSpec) -> list[Finding]:
     findings.extend(_choices(spec))
     findings.extend(_of_locks(spec))
     findings.extend(_builder_options(spec))
+    findings.extend(_plugins(spec))
     findings.extend(_between_fields(spec))
     return findings
 
@@ -115,6 +116,14 @@ def _of_locks(spec: ImageSpec) -> Iterator[Finding]:
 def _builder_options(spec: ImageSpec) -> Iterator[Finding]:
     for option, message, hint in wrong_options(spec.builder or "native", spec.builder_options):
         yield Finding("builder_options", message, hint, item=option)
+
+
+def _plugins(spec: ImageSpec) -> Iterator[Finding]:
+    if spec.plugins:
+        from imagekit.spec.plugins import wrong_plugins  # noqa: PLC0415 - most specs have none
+
+        for message, hint, name in wrong_plugins(spec):
+            yield Finding("plugins", message, hint, item=name)
 
 
 def _name(value: str) -> Iterator[Finding]:
