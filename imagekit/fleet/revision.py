@@ -33,6 +33,7 @@ def tags_at(revision: str, addresses: Iterable[Path]) -> dict[Path, str]:
         index = {**os.environ, "GIT_INDEX_FILE": str(work / "index")}
         _git("-C", str(top), "read-tree", commit, environ=index)
         _git("-C", str(top), "checkout-index", "--all", f"--prefix={files}/", environ=index)
+        (files / ".git").touch()  # so that its .gitignore files count as in the checkout itself
         for address in addresses:
             then = files / os.path.relpath(address.absolute(), top)
             try:

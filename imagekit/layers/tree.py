@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagekit.errors import BuildError
+from imagekit.ignoring.rules import Rules, rules_around
 
 if TYPE_CHECKING:
     from imagekit.layers.writer import LayerWriter
@@ -49,16 +50,25 @@ class Node:
         return (self.path, self.kind, self.executable, self.target, self.sha256)
 
 
-def scan(root: Path, prefix: str = "", *, leave_out: Collection[Path] = ()) -> tuple[Node, ...]:
+def scan(
+    root: Path,
+    prefix: str = "",
+    *,
+    leave_out: Collection[Path] = (),
+    contexts: Collection[Path] = (),
+) -> tuple[Node, ...]:
     """What a folder, file or link holds, sorted by path, below `prefix`.
 
-    Left out: version control, bytecode and caches, and the absolute paths in `leave_out`.
+    Left out: version control, bytecode and caches, the absolute paths in `leave_out`, and what
+    .gitignore files and the .dockerignore of each of `contexts` say. `root` itself is taken,
+    whatever they say of it.
 
     Raises:
         BuildError: it can't be read, or holds a socket, pipe or device.
     """
     try:
-        found = list(_walk(root, prefix, frozenset(leave_out)))
+        rules = rules_around(os.path.abspath(root), map(os.path.abspath, contexts))
+        found = list(_walk(root, prefix, rules, frozenset(leave_out)))
     except OSError as error:
         raise BuildError(f"reading {error.filename}: {error.strerror}") from error
     return tuple(sorted(found, key=lambda node: node.path.split("/")))
@@ -81,24 +91,39 @@ def write_tree(writer: LayerWriter, nodes: Collection[Node], workdir: str) -> No
             writer.stream(path, node.size_bytes, chunks, mode=mode, uid=_OWNER, gid=_GROUP)
 
 
-def _walk(path: Path, relative: str, leave_out: frozenset[Path]) -> Iterator[Node]:
+def _walk(
+    path: Path, relative: str, rules: Rules, leave_out: frozenset[Path], *, shown: bool = True
+) -> Iterator[Node]:
+    """`shown`: whether a folder is taken itself, and not only what is kept in it."""
     status = path.lstat()
     if stat.S_ISLNK(status.st_mode):
         yield Node(relative, path, "link", target=_text(os.readlink(path)))
     elif stat.S_ISDIR(status.st_mode):
-        if relative:
+        if relative and shown:
             yield Node(relative, path, "directory")
-        for name in sorted(os.listdir(path)):
-            child = path / name
-            ignored = any(fnmatch.fnmatchcase(name, pattern) for pattern in _IGNORED)
-            if not ignored and child.absolute() not in leave_out:
-                yield from _walk(child, f"{relative}/{_text(name)}".lstrip("/"), leave_out)
+        yield from _below(path, relative, rules, leave_out)
     elif stat.S_ISREG(status.st_mode):
         size_bytes, sha256 = _read(path)
         executable = bool(status.st_mode & 0o111)
         yield Node(relative, path, "file", size_bytes, executable, sha256=sha256)
     else:
         raise BuildError(f"{path}: sockets, pipes and devices can't be copied into an image")
+
+
+def _below(folder: Path, relative: str, rules: Rules, leave_out: frozenset[Path]) -> Iterator[Node]:
+    with os.scandir(folder) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    rules = rules.entering(os.path.abspath(folder), [entry.name for entry in entries])
+    for entry in entries:
+        child = folder / entry.name
+        ignored = any(fnmatch.fnmatchcase(entry.name, pattern) for pattern in _IGNORED)
+        if ignored or child.absolute() in leave_out:
+            continue
+        is_folder = entry.is_dir(follow_symlinks=False)
+        verdict = rules.judge(os.path.abspath(child), is_folder=is_folder) if rules else "keep"
+        if verdict != "leave out":
+            path = f"{relative}/{_text(entry.name)}".lstrip("/")
+            yield from _walk(child, path, rules, leave_out, shown=verdict == "keep")
 
 
 def _text(name: str) -> str:

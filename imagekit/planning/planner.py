@@ -115,7 +115,7 @@ def _copies(spec: ImageSpec, folder: Path, leave_out: Collection[Path]) -> Itera
         root = (folder / spec.source_root).resolve()
         if not root.is_dir():
             raise BuildError(f"source_root: {root} is no folder")
-        nodes = scan(root, leave_out=leave_out)
+        nodes = scan(root, leave_out=leave_out, contexts=[folder.resolve(), root])
         yield CopyFiles(f"source {spec.source_root}", workdir, nodes)
     nodes_by_path = {}
     for item in spec.copy:
@@ -123,7 +123,7 @@ def _copies(spec: ImageSpec, folder: Path, leave_out: Collection[Path]) -> Itera
         if not source.exists():
             raise BuildError(f"copy: {source} does not exist")
         prefix = "" if posixpath.normpath(item) == "." else posixpath.normpath(item)
-        for node in scan(source, prefix, leave_out=leave_out):
+        for node in scan(source, prefix, leave_out=leave_out, contexts=[folder]):
             nodes_by_path[node.path] = node
     if nodes_by_path:
         ordered = sorted(nodes_by_path.values(), key=lambda node: node.path.split("/"))

@@ -96,3 +96,58 @@ def test_names_are_the_same_under_every_locale(tmp_path: Path) -> None:
 
     assert len(printed) == 1
     assert b"gr\\xf6\\xdfe.txt" in printed.pop()
+
+
+def written(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+def kept(root: Path, prefix: str = "", *contexts: Path) -> list[str]:
+    return [node.path for node in scan(root, prefix, contexts=contexts)]
+
+
+def test_gitignore_files_of_the_whole_checkout_count(tmp_path: Path) -> None:
+    """From its top, wherever the tree begins in it; the deeper file decides."""
+    written(tmp_path, {".gitignore": "*.log\n/src/local.py\n", "src/.gitignore": "!keep.log\n"})
+    written(tmp_path / "src", {"a.log": "", "keep.log": "", "local.py": "", "deep/local.py": ""})
+    everything = [".gitignore", "a.log", "deep", "deep/local.py", "keep.log", "local.py"]
+    assert kept(tmp_path / "src") == everything  # no checkout: nothing above counts
+    (tmp_path / ".git").mkdir()
+    assert kept(tmp_path / "src") == [".gitignore", "deep", "deep/local.py", "keep.log"]
+
+
+def test_the_users_own_git_configuration_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An image is the same for everybody: no global excludes, none of the clone's own."""
+    written(tmp_path, {".git/info/exclude": "a\n", "home/.config/git/ignore": "a\n", "tree/a": ""})
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert kept(tmp_path / "tree") == ["a"]
+
+
+def test_what_the_spec_names_is_taken_all_the_same(tmp_path: Path) -> None:
+    """And patterns hold for what is in it."""
+    written(tmp_path, {".git/x": "", ".gitignore": "data/\n*.bin\n", ".dockerignore": "data\n*.md"})
+    written(tmp_path / "data", {"one.csv": "", "two.bin": ""})
+    assert kept(tmp_path / "data", "data", tmp_path) == ["data", "data/one.csv"]
+    assert kept(tmp_path / "data/two.bin", "data/two.bin", tmp_path) == ["data/two.bin"]
+
+
+def test_a_dockerignore_takes_back_below_a_folder(tmp_path: Path) -> None:
+    """The folder itself is left to what is kept in it; either file leaves out."""
+    written(tmp_path, {".dockerignore": "*\n!deep/er/a\n!src\n", ".gitignore": "src/no\n"})
+    written(tmp_path, {"deep/er/a": "", "deep/b": "", "src/a": "", "src/no": "", "c": ""})
+    assert kept(tmp_path, "", tmp_path) == ["deep/er/a", "src", "src/a"]
+    assert "c" in kept(tmp_path)  # of no context nothing is read
+
+
+def test_a_linked_gitignore_is_none(tmp_path: Path) -> None:
+    """As for git; and a folder's pattern does not mean a link of that name."""
+    written(tmp_path, {"patterns": "a\n", "a": "", "real/.gitignore": "b/\n", "real/x": ""})
+    (tmp_path / ".gitignore").symlink_to("patterns")
+    (tmp_path / "real" / "b").symlink_to("x")
+    assert {"a", "real/b"} <= set(kept(tmp_path))
