@@ -103,31 +103,40 @@ def wait(
     server = Server(connection.url, connection.key)
     ask = dialect(connection.kind)
     until = server.clock() + timeout
-    lost, last, pause = started, "nothing listens", _FIRST_PAUSE_SECONDS
+    seen, listens, heard, deaths = started, started, False, 0
+    last, pause = "nothing listens", _FIRST_PAUSE_SECONDS
     while server.clock() < until:
         try:
-            last, lost, started = ask(server, connection.model, until), False, True
+            last = ask(server, connection.model, until)
             if last == READY:
                 return
+            seen = listens = heard = True
         except ConnectionRefusedError:
-            lost, last = started, "nothing listens"
+            deaths += listens
+            listens, last = False, "nothing listens"
         except FAILURES as error:
-            lost, started = False, True
-            last = f"no whole answer: {str(error) or type(error).__name__}"
+            seen = listens = True
+            if not heard or server.clock() < until:  # else our own time was up, not its patience
+                last = f"no whole answer: {str(error) or type(error).__name__}"
         except ServerError as error:
             raise type(error)(_text(connection, error.message, pod), hint=error.hint) from None
         say(f"waiting for {connection.model}: {last}")
         time.sleep(max(0.0, min(pause, until - server.clock())))
         pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
-    kind = ServerDiedError if lost else ServerSlowError
-    verb = "the server died" if lost else f"it did not answer within {timeout:g} s"
-    raise kind(_text(connection, f"{verb}: {last}", pod), hint=_hint(connection, pod, lost=lost))
+    died = seen and not listens
+    kind = ServerDiedError if died else ServerSlowError
+    what = "the server died" if died else f"it did not answer within {timeout:g} s"
+    again = f" (deaths seen: {deaths})" if deaths > died else ""
+    raise kind(
+        _text(connection, f"{what}: {last}{again}", pod), hint=_hint(connection, pod, deaths)
+    )
 
 
 def _text(connection: Connection, what: str, pod: str) -> str:
     return f"model {connection.model} of sidecar {connection.name} in pod {pod}: {what}"
 
 
-def _hint(connection: Connection, pod: str, *, lost: bool) -> str:
+def _hint(connection: Connection, pod: str, deaths: int) -> str:
+    """What one that died said is in the log of the container before."""
     log = f"kubectl logs {pod} -c {connection.name}"
-    return f"its last words: {log} --previous" if lost else f"its log: {log}"
+    return f"its last words: {log} --previous" if deaths else f"its log: {log}"

@@ -25,15 +25,19 @@ TOKEN_ROUTES = (
     "/api/embed",
 )
 _ENDLESS_BYTES = 10**6
+_LONG_BYTES = 5 * 1024**2
 
 
 @dataclass
 class Script:
     """What the server does. `lies` is used up, one per request; the last one stays.
 
-    Lies: `honest`, `no-model` (an empty list), `other-model`, `loading` (listed, and answers 503),
-    `no-token` (200 without a token), `half` (half a body), `redirect`, `unauthorized`, `garbage`
-    (200, no JSON), `hang`, `drip` (a byte at a time, for ever), `reset` (the connection breaks).
+    Lies: `honest`, `healthy` (of its routes only health is there yet), `no-model` (an empty list),
+    `other-model`, `loading` (listed, and answers 503), `no-route` (listed, and answers 404),
+    `no-token` (200 without a token), `half` (half a body), `redirect`, `unauthorized`, `forbidden`,
+    `error` (500), `garbage` (200, no JSON), `scalar` (200, JSON of another kind), `endless` (a body
+    without end), `hang`, `drip` (a byte at a time, for ever), `reset` (the connection breaks),
+    `banner` (another protocol).
     """
 
     model: str = "org/model"
@@ -100,10 +104,18 @@ class _Handler(BaseHTTPRequestHandler):
         match lie:
             case "redirect":
                 self._answer(307, b"", Location=script.url + self.path)
-            case "unauthorized":
-                self._answer(401, b'{"error": "invalid key"}')
+            case "unauthorized" | "forbidden" | "error" | "healthy" if self.path != "/health":
+                status = {"unauthorized": 401, "forbidden": 403, "error": 500, "healthy": 404}[lie]
+                self._answer(status, b'{"error": "of this liar"}')
             case "garbage":
                 self._answer(200, b"<html>nearly there</html>")
+            case "scalar":
+                self._answer(200, b"[1]")
+            case "endless":
+                self._answer(200, b"x" * _LONG_BYTES)
+            case "banner":
+                self.wfile.write(b"SSH-2.0-model\r\n")
+                self.close_connection = True
             case "reset":
                 self.connection.shutdown(socket.SHUT_RDWR)
             case "hang":
@@ -126,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path in TOKEN_ROUTES:
             self._token(lie)
         else:
-            self._answer(404, b"")
+            self._answer(200 if self.path == "/health" else 404, b"")
 
     def _listing(self, lie: str) -> Any:
         names = {"no-model": [], "other-model": ["org/other"]}.get(lie, [self.script.model])
@@ -139,7 +151,9 @@ class _Handler(BaseHTTPRequestHandler):
         return {"object": "list", "data": [{"id": name} for name in names]}
 
     def _token(self, lie: str) -> None:
-        if self.path not in self.script.routes:
+        if lie == "no-route":
+            self._answer(404, b'{"error": "not found"}')
+        elif self.path not in self.script.routes:
             self._answer(400, b'{"error": "this model does not do that"}')
         elif lie == "loading":
             self._answer(503, b'{"error": "loading"}')

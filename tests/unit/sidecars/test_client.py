@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Waiting for a model beside servers that lie. What serves here is a fake, over real sockets."""
+"""Waiting for a model. What serves here is a fake, over real sockets."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 import sidecars
-from sidecars import ServerDiedError, ServerRefusedError, ServerSlowError, SidecarError
+from sidecars import ServerRefusedError, SidecarError
 from sidecars.asking import Server
-from sidecars.client import Connection, find, wait
-from tests.fakes.fake_model_server import TOKEN_ROUTES, Script, dying, free_port, serving
+from sidecars.client import Connection
+from tests.fakes.fake_model_server import TOKEN_ROUTES, Script, free_port, serving
 
 ROOT = Path(__file__).parents[3]
 KINDS = ("vllm", "nim", "openai", "ollama")
@@ -49,54 +49,6 @@ def test_a_model_that_answers_is_connected_to(script: Script, kind: str) -> None
     assert found.base_url == f"{script.url}/v1"
     tokens = [path for _, path, _ in script.requests if path in TOKEN_ROUTES]
     assert len(tokens) == 1
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
-    "lie",
-    ["no-model", "other-model", "loading", "no-token", "half", "redirect", "garbage", "reset"],
-)
-def test_a_lie_is_waited_out(script: Script, kind: str, lie: str) -> None:
-    """Healthy is not ready: only the model's own token ends the wait."""
-    script.lies = [lie, lie, "honest"]
-    sidecars.connect(environment=environment(script, kind), timeout=20)
-    assert len(script.requests) > 2
-
-
-@pytest.mark.parametrize("kind", ["vllm", "ollama"])
-@pytest.mark.parametrize(
-    ("lie", "said"),
-    [
-        ("no-model", "no model, not org/model"),
-        ("other-model", "org/other, not org/model"),
-        ("loading", "503"),
-        ("no-token", "answers without"),
-        ("half", "no whole answer"),
-        ("redirect", "307"),
-        ("garbage", "no whole answer"),
-        ("reset", "no whole answer"),
-        ("hang", "no whole answer"),
-        ("drip", "no whole answer"),
-    ],
-)
-def test_a_lie_that_lasts_ends_with_what_was_seen(
-    script: Script, kind: str, lie: str, said: str
-) -> None:
-    """At the end of the time, with the model, the container and where its log is."""
-    script.lies = [lie]
-    with pytest.raises(ServerSlowError, match=said) as caught:
-        sidecars.connect(environment=environment(script, kind), timeout=SHORT)
-    assert "org/model of sidecar model-server in pod pod-1" in caught.value.message
-    assert caught.value.hint == "its log: kubectl logs pod-1 -c model-server"
-
-
-def test_redirects_are_not_followed(script: Script) -> None:
-    """Nor is the key sent to where they lead."""
-    with serving(Script()) as other:
-        script.lies = ["redirect"]
-        with pytest.raises(ServerSlowError):
-            sidecars.connect(environment=environment(script), timeout=SHORT)
-        assert other.requests == []
 
 
 def test_half_an_answer_is_none(script: Script) -> None:
@@ -143,24 +95,6 @@ def test_models_that_only_chat_or_embed_answer_too(
     script.routes = routes
     sidecars.connect(environment=environment(script, kind))
     assert script.asked(routes[0])
-
-
-def test_a_server_that_died_is_told_from_a_slow_one() -> None:
-    """It listened, and listens no more: its log is that of the one before."""
-    with dying(Script(lies=["loading"]), after_requests=4) as script:
-        found = find(None, environment(script))
-        with pytest.raises(ServerDiedError, match="the server died") as caught:
-            wait(found, 2, "pod-1", started=False)
-    assert caught.value.hint == ("its last words: kubectl logs pod-1 -c model-server --previous")
-
-
-def test_nothing_listening_is_a_start_for_the_gate_and_a_death_for_the_task() -> None:
-    """The task only runs once the gate has heard the model."""
-    values = environment(Script(port=free_port()))
-    with pytest.raises(ServerDiedError):
-        sidecars.connect(environment=values, timeout=SHORT)
-    with pytest.raises(ServerSlowError, match="nothing listens"):
-        wait(find(None, values), SHORT, "pod-1", started=False)
 
 
 def test_a_server_that_comes_back_is_found() -> None:
