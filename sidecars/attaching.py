@@ -21,6 +21,7 @@ from .pod import (
 from .quantity import parse_quantity
 from .render import Parts, render
 from .sidecar import Sidecar
+from .sizes import has_disk_limit
 from .steps import is_holding
 
 DRAIN_SECONDS = 30
@@ -49,7 +50,7 @@ def attach(
         raise PodError(problems)
     spec = spec_of(result)
     task = primary_of(spec, primary)
-    parts = render(sidecar, task)
+    parts = render(sidecar, task, has_disk_limit=has_disk_limit(spec, sidecar.name))
     if not gpus_add_up:
         _refuse_more_gpus(spec, sidecar)
     _add(spec, task, parts)

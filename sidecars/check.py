@@ -11,14 +11,17 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 from .errors import PodError
 from .pod import all_containers, is_sidecar, listed, mapped, running_containers, spec_of
-from .quantity import parse_quantity
+from .quantity import format_bytes, parse_quantity
 from .sidecar import LABEL
 
 _PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
+_ASKING = ("httpGet", "tcpSocket")
+_LOOPBACK = re.compile(r"(--host|--bind|OLLAMA_HOST)=(https?://)?(127\.|localhost\b|\[?::1\b)")
 _VARIABLE = re.compile(r"[ -<>-~]+")  # anything printable but "="
 _REFERENCE = re.compile(r"(?<!\$)(?:\$\$)*\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)")
 
@@ -52,9 +55,38 @@ def _pod_problems(spec: Mapping[str, Any]) -> Iterator[str]:
         for port in listed(container, "ports")
     ]
     yield from _twice("port", ports, ": the containers of a pod share one network")
+    yield from _disk(spec)
     deadline = spec.get("activeDeadlineSeconds")
     if deadline is not None and (not isinstance(deadline, int) or deadline < 1):
         yield f"activeDeadlineSeconds {deadline!r} is no positive number of seconds"
+
+
+def _disk(spec: Mapping[str, Any]) -> Iterator[str]:
+    """A kubelet counts volumes on disk against what the limits of containers add up to."""
+    needed = sum(
+        _readable(mapped(volume, "emptyDir").get("sizeLimit"))
+        for volume in listed(spec, "volumes")
+        if mapped(volume, "emptyDir").get("medium") != "Memory"
+    )
+    room = _limit_of_all(spec, "ephemeral-storage")
+    if 0 < room < needed:
+        yield (
+            f"its volumes on disk may hold {format_bytes(needed)}, and its containers' limits on"
+            f" ephemeral-storage allow {format_bytes(room)} of all together"
+        )
+
+
+def _limit_of_all(spec: Mapping[str, Any], resource: str) -> Fraction:
+    """As Kubernetes adds up a pod's limits: those that run at the same time; 0 without any."""
+    running = starting = highest = Fraction(0)
+    for key, container in all_containers(spec):
+        limit = _readable(mapped(mapped(container, "resources"), "limits").get(resource))
+        if key == "containers" or is_sidecar(container):
+            running += limit
+        if key == "initContainers":
+            highest = max(highest, starting + limit)
+            starting += limit if is_sidecar(container) else 0
+    return max(running, highest)
 
 
 def _container_problems(spec: Mapping[str, Any], *, template: bool) -> Iterator[str]:
@@ -69,6 +101,8 @@ def _container_problems(spec: Mapping[str, Any], *, template: bool) -> Iterator[
             *_environment(container),
             *_mounts(container, volumes),
             *_resources(container),
+            *_user(container, mapped(spec, "securityContext")),
+            *_listening(container),
         ]
         yield from (f"container {name!r}: {problem}" for problem in found)
 
@@ -109,7 +143,7 @@ def _ports(container: Mapping[str, Any]) -> Iterator[str]:
         names.add(port.get("name"))
     for key in _PROBES:
         probe = mapped(container, key)
-        for how in ("httpGet", "tcpSocket"):
+        for how in _ASKING:
             asked = mapped(probe, how).get("port")
             if isinstance(asked, str) and asked not in names:
                 yield f"{key} asks port {asked!r}, which the container does not have"
@@ -180,6 +214,27 @@ def _resources(container: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}: request {amount} and limit {limits[name]} have to be equal"
         elif name in limits and parse_quantity(amount) > parse_quantity(limits[name]):
             yield f"{name}: the request {amount} is above the limit {limits[name]}"
+
+
+def _user(container: Mapping[str, Any], pods: Mapping[str, Any]) -> Iterator[str]:
+    context = {**pods, **mapped(container, "securityContext")}
+    if context.get("runAsNonRoot") and context.get("runAsUser") == 0:
+        yield "runAsNonRoot with runAsUser 0: the kubelet never starts it"
+
+
+def _listening(container: Mapping[str, Any]) -> Iterator[str]:
+    """A probe that names no host asks the pod's address."""
+    probes = [mapped(mapped(container, key), how) for key in _PROBES for how in _ASKING]
+    if not any("port" in probe and not probe.get("host") for probe in probes):
+        return
+    words = [str(word) for key in ("command", "args") for word in container.get(key) or ()]
+    told = [f"{name}={value}" for name, value in pairwise(words)] + words
+    told += [f"{each.get('name')}={each.get('value')}" for each in listed(container, "env")]
+    yield from (
+        f"a probe asks the pod's address, and {text} listens elsewhere"
+        for text in told
+        if _LOOPBACK.match(text)
+    )
 
 
 def _unreadable(what: str, amount: Any) -> Iterator[str]:

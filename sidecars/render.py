@@ -16,14 +16,13 @@ from typing import Any
 from .engines.variables import literal
 from .errors import OptionError, PodError
 from .pod import plain
-from .quantity import format_bytes, parse_quantity
+from .quantity import format_bytes
 from .references import FOLDER as INPUTS
 from .sidecar import Server, Sidecar
+from .sizes import resources_of, shm_of, store_bytes
 from .steps import INJECTED, INJECTED_MOUNT, steps_of
 
 _PROBE_SECONDS = 10
-_SCRATCH_BYTES = 2 * 1024**3  # logs, compiled kernels, temporary files
-_PARTIAL, _PACKED = (6, 5), (2, 1)  # downloads hold a part of the weights twice, or all of them
 _STOP_FOLDER = "/run/sidecars"
 _UNTIL_STOPPED = """\
 "$@" &
@@ -56,8 +55,11 @@ class Parts:
     """The group that has to own the store, where it outlives the pod."""
 
 
-def render(sidecar: Sidecar, primary: Mapping[str, Any]) -> Parts:
-    """The parts of a sidecar; the steps run as the primary container does, from its image."""
+def render(sidecar: Sidecar, primary: Mapping[str, Any], *, has_disk_limit: bool = False) -> Parts:
+    """The parts of a sidecar; the steps run as the primary container does, from its image.
+
+    `has_disk_limit`: the pod has a limit on ephemeral storage already (see `sizes`).
+    """
     served = sidecar.engine.serve(sidecar)
     if sidecar.fetched and served.store_path is None:
         raise OptionError(["files need store_path: where the server looks for them"])
@@ -67,12 +69,13 @@ def render(sidecar: Sidecar, primary: Mapping[str, Any]) -> Parts:
         {"name": sidecar.variable("KIND"), "value": sidecar.engine.kind},
         *([sidecar.api_key.variable(sidecar.variable("API_KEY"))] if sidecar.api_key else []),
     )
+    resources = resources_of(sidecar, served, has_disk_limit=has_disk_limit)
     volumes = _volumes(sidecar, served)
     mounts = {mount["mountPath"]: mount for _, mount in volumes}
     steps = steps_of(sidecar, served, environment, primary, mounts)
     own, shared = _of_the_task(sidecar)
     return Parts(
-        server=plain(_server(sidecar, served, list(mounts.values()))),
+        server=plain(_server(sidecar, served, list(mounts.values()), resources)),
         before=tuple(map(plain, steps.before)),
         steps=tuple(map(plain, steps.behind)),
         volumes=tuple(plain([*(volume for volume, _ in volumes), *shared])),
@@ -108,8 +111,9 @@ def _stop_file(sidecar: Sidecar) -> str:
     return f"{_STOP_FOLDER}/{sidecar.name}/stop"
 
 
-def _server(sidecar: Sidecar, served: Server, mounts: list[dict[str, Any]]) -> dict[str, Any]:
-    resources = _resources(sidecar, served)
+def _server(
+    sidecar: Sidecar, served: Server, mounts: list[dict[str, Any]], resources: dict[str, Any]
+) -> dict[str, Any]:
     container: dict[str, Any] = {"name": sidecar.name, "image": sidecar.pinned_image}
     if served.command:
         container["command"] = list(served.command)
@@ -123,7 +127,7 @@ def _server(sidecar: Sidecar, served: Server, mounts: list[dict[str, Any]]) -> d
         **container,
         "ports": [{"containerPort": port} for port in _ports(sidecar, served)],
         "env": _server_environment(sidecar, served),
-        "resources": {"requests": resources, "limits": dict(resources)},
+        "resources": resources,
         "securityContext": _security(sidecar, served),
         **({"volumeMounts": mounts} if mounts else {}),
         **_probes(sidecar, served),
@@ -158,41 +162,14 @@ def _server_environment(sidecar: Sidecar, served: Server) -> list[dict[str, Any]
     ]
 
 
-def _resources(sidecar: Sidecar, served: Server) -> dict[str, str]:
-    """Requests and limits alike. Pages of /dev/shm are memory of the server's."""
-    memory = parse_quantity(sidecar.memory)
-    if shm := _shm(sidecar, served):
-        memory += parse_quantity(shm)
-    resources = {"cpu": sidecar.cpu, "memory": format_bytes(memory)}
-    if sidecar.gpu:
-        resources[sidecar.gpu_resource] = str(sidecar.gpu)
-    if sidecar.weights_size is not None or served.store_path is None or sidecar.store:
-        space = _SCRATCH_BYTES + _store_bytes(sidecar, served)
-        resources["ephemeral-storage"] = format_bytes(space)
-    return resources
-
-
-def _shm(sidecar: Sidecar, served: Server) -> str | None:
-    return sidecar.shm or served.shm
-
-
-def _store_bytes(sidecar: Sidecar, served: Server) -> int:
-    """What weights take of the node's own disk: nothing where they have a volume of their own."""
-    if served.store_path is None or sidecar.store or sidecar.weights_size is None:
-        return 0
-    packed = any(files.source.startswith("oci://") for files in sidecar.fetched.values())
-    more, than = _PACKED if packed else _PARTIAL
-    return math.ceil(parse_quantity(sidecar.weights_size) * more / than)
-
-
 def _volumes(sidecar: Sidecar, served: Server) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Each volume with its mount in the server."""
     found = []
-    if shm := _shm(sidecar, served):
+    if shm := shm_of(sidecar, served):
         source = {"emptyDir": {"medium": "Memory", "sizeLimit": shm}}
         found.append(_volume(f"{sidecar.name}-shm", source, "/dev/shm"))  # noqa: S108
     if served.store_path:
-        size = _store_bytes(sidecar, served)
+        size = store_bytes(sidecar, served)
         own = {"emptyDir": {"sizeLimit": format_bytes(size)} if size else {}}
         found.append(_volume(f"{sidecar.name}-store", sidecar.store or own, served.store_path))
     for number, (path, given) in enumerate(sidecar.volumes.items()):

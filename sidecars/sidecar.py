@@ -60,6 +60,8 @@ class Server:
     shm: str | None = None
     user: int | None = None
     group: int | None = None
+    copies: bool = False
+    """It copies the files that a step brings into a store of its own."""
     fetches: bool = False
     """A step of our own runtime has to fetch the model once the server runs."""
     fetch_environment: tuple[dict[str, Any], ...] = ()

@@ -25,8 +25,8 @@ WORK = "SIDECAR_WORK"
 """The variable of the first step: what is to be brought before the server starts, as JSON."""
 HOLDING = ("pull", "wait")
 """The verbs of the steps behind the server: servers that come later go before them."""
-_RESOURCES = {"cpu": "500m", "memory": "128Mi", "ephemeral-storage": "64Mi"}
-_PREPARE_RESOURCES = {"cpu": "2", "memory": "1Gi", "ephemeral-storage": "64Mi"}
+_RESOURCES = {"cpu": "500m", "memory": "128Mi"}  # none of the disk: see sizes
+_PREPARE_RESOURCES = {"cpu": "2", "memory": "1Gi"}
 _USER_KEYS = ("runAsUser", "runAsGroup", "runAsNonRoot")
 
 

@@ -73,6 +73,7 @@ class Ollama:
             health_path="/api/version",
             live_path="/api/version",
             startup_command=("ollama", "show", sidecar.model),
+            copies=True,
             fetches=True,
             fetch_environment=variables(
                 {CREATE: json.dumps(encoded(fields), sort_keys=True)} if fields else {}

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sidecars import VLLM, Ollama, PodError, Sidecar, attach
+from sidecars import VLLM, ModelFiles, Ollama, PodError, Sidecar, attach
 from sidecars.steps import RUNTIME
 from tests.unit.sidecars.pods import CLAIM, KEY, KINDS, container, nim, ollama, pod, variables, vllm
 
@@ -120,22 +120,55 @@ def test_shared_memory_is_counted_in_the_limit() -> None:
     """Its pages are the server's, and the kernel kills who has more than the limit."""
     server = container(attach(pod(), vllm(memory="10Gi", shm="6Gi")), "model-server")
     assert server["resources"]["limits"]["memory"] == "16Gi"
-    assert server["resources"]["limits"] == server["resources"]["requests"]
+    assert server["resources"]["limits"].items() <= server["resources"]["requests"].items()
+
+
+def disk_of(sidecar: Sidecar, given: dict[str, Any]) -> tuple[Any, Any]:
+    """What the server asks for, and what it may take."""
+    resources = container(attach(given, sidecar), "model-server")["resources"]
+    return tuple(resources[key].get("ephemeral-storage") for key in ("requests", "limits"))
 
 
 def test_the_disk_fits_the_weights() -> None:
     """Where they are downloaded into the pod; a claim leaves logs and scratch."""
-    downloaded = container(attach(pod(), vllm(weights="100Gi")), "model-server")
-    assert downloaded["resources"]["limits"]["ephemeral-storage"] == "122Gi"
-    kept = container(attach(pod(), vllm(weights="100Gi", store=CLAIM)), "model-server")
-    assert kept["resources"]["limits"]["ephemeral-storage"] == "2Gi"
+    assert disk_of(vllm(weights="100Gi"), pod()) == ("122Gi", None)
+    assert disk_of(vllm(weights="100Gi", store=CLAIM), pod()) == ("2Gi", None)
+    store = attach(pod(), vllm(weights="100Gi"))["spec"]["volumes"][1]
+    assert store["emptyDir"] == {"sizeLimit": "120Gi"}
 
 
-def test_without_a_size_no_limit_is_made_up() -> None:
+def test_ollama_has_room_for_its_copy_of_files() -> None:
+    """What a step brings lies in its store a second time, as blobs."""
+    files = ModelFiles(source="https://files.example/base.gguf")
+    assert disk_of(ollama(weights="10Gi", files=files), pod())[0] == "24Gi"
+    assert disk_of(ollama(weights="10Gi"), pod())[0] == "14Gi"
+
+
+def test_nothing_of_ours_limits_the_tasks_disk() -> None:
+    """A kubelet takes one container's limit for a limit of the whole pod."""
+    for make in KINDS.values():
+        result = attach(pod(), make(gate="inject", gate_image="registry.example/runtime:1"))
+        for each in result["spec"]["initContainers"]:
+            assert "ephemeral-storage" not in each["resources"]["limits"]
+
+
+def test_where_the_pod_limits_its_disk_the_weights_are_added() -> None:
+    """They would be counted against the task's; of an unknown size they are refused."""
+    given = pod()
+    limits = {"limits": {"ephemeral-storage": "10Gi"}}
+    given["spec"]["containers"][0]["resources"] = limits
+    sidecar = vllm(weights="100Gi")
+    assert disk_of(sidecar, given) == ("122Gi", "122Gi")
+    both = attach(given, sidecar)
+    assert attach(both, sidecar) == both
+    with pytest.raises(PodError, match="size of the weights is not known"):
+        attach(given, vllm(weights=None))
+
+
+def test_without_a_size_no_disk_is_made_up() -> None:
     """A limit that is a guess evicts the pod in the middle of a download."""
     result = attach(pod(), vllm(weights=None))
-    server = container(result, "model-server")
-    assert "ephemeral-storage" not in server["resources"]["limits"]
+    assert "ephemeral-storage" not in str(container(result, "model-server")["resources"])
     assert {"name": "model-server-store", "emptyDir": {}} in result["spec"]["volumes"]
 
 

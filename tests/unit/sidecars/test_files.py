@@ -67,8 +67,8 @@ def test_a_locked_size_is_what_time_and_disk_follow_from() -> None:
     """Nobody has to say it twice."""
     sidecar = vllm(files=ModelFiles(source="hf://org/model", lock=LOCK), weights=None)
     assert sidecar.budget_seconds == 180 + 52
-    limits = container(attach(pod(), sidecar), "model-server")["resources"]["limits"]
-    assert limits["ephemeral-storage"] == "8Gi"
+    requests = container(attach(pod(), sidecar), "model-server")["resources"]["requests"]
+    assert requests["ephemeral-storage"] == "8Gi"
 
 
 def test_a_server_with_files_asks_no_hub() -> None:

@@ -77,7 +77,7 @@ def test_vllm_takes_models_from_where_they_are() -> None:
     assert found["volumeMounts"][1:] == [
         {"name": "model-server-0", "mountPath": "/models", "readOnly": True}
     ]
-    assert found["resources"]["limits"]["ephemeral-storage"] == "2Gi"
+    assert found["resources"]["requests"]["ephemeral-storage"] == "2Gi"
     stored = {"image": {"reference": "registry.example/weights:1"}}
     with pytest.raises(OptionError, match="read-only"):
         server(vllm(store=stored))

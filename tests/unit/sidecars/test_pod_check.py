@@ -15,6 +15,7 @@ STEP = {"name": "step", "image": "registry.example/step:1"}
 SIDECAR = {**STEP, "restartPolicy": "Always"}
 PROBE = {"httpGet": {"path": "/", "port": 80}}
 SHM = {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": "2Gi"}}
+DISK = {"name": "disk", "emptyDir": {"sizeLimit": "2Gi"}}
 MOUNT = [{"name": "shm", "mountPath": "/dev/shm"}]
 
 
@@ -87,6 +88,30 @@ def test_what_the_api_server_refuses(given: dict[str, Any], problem: str) -> Non
         (with_volume({"name": "v", "emptyDir": {"sizeLimit": "2 Gi"}}), "no Kubernetes quantity"),
         (with_volume(SHM, resources={"limits": {"memory": "2Gi"}}), "fill all of its memory limit"),
         (task(lifecycle={"preStop": {"sleep": {"seconds": 31}}}), "the pod's grace is 30 s"),
+        (
+            with_volume(DISK, resources={"limits": {"ephemeral-storage": "1Gi"}}),
+            "may hold 2Gi, and its containers' limits on ephemeral-storage allow 1Gi",
+        ),
+        (
+            pod(
+                volumes=[DISK],
+                initContainers=[{**STEP, "resources": {"limits": {"ephemeral-storage": "64Mi"}}}],
+            ),
+            "allow 64Mi of all together",
+        ),
+        (
+            pod(
+                securityContext={"runAsNonRoot": True},
+                containers=[{**STEP, "securityContext": {"runAsUser": 0}}],
+            ),
+            "the kubelet never starts it",
+        ),
+        (task(readinessProbe=PROBE, args=["--host", "127.0.0.1"]), "--host=127.0.0.1 listens"),
+        (task(readinessProbe=PROBE, command=["x", "--host=localhost"]), "listens elsewhere"),
+        (
+            task(readinessProbe=PROBE, env=[{"name": "OLLAMA_HOST", "value": "127.0.0.1:11434"}]),
+            "listens elsewhere",
+        ),
     ],
 )
 def test_what_the_api_server_takes_in_silence(given: dict[str, Any], problem: str) -> None:
@@ -104,6 +129,18 @@ def test_what_the_api_server_takes_in_silence(given: dict[str, Any], problem: st
         with_volume(SHM, resources={"limits": {"memory": "3Gi"}}),
         task(env=[{"name": "B", "value": ""}, {"name": "A", "value": "$(B) $(date) $$(C)"}]),
         task(ports=[{"containerPort": 53}, {"containerPort": 53, "protocol": "UDP"}]),
+        task(args=["--host", "127.0.0.1"]),
+        task(readinessProbe={"exec": {"command": ["true"]}}, args=["--host", "127.0.0.1"]),
+        task(readinessProbe={"httpGet": {"port": 80, "host": "127.0.0.1"}}, args=["--host=::1"]),
+        with_volume(DISK, resources={"limits": {"ephemeral-storage": "2Gi"}}),
+        with_volume(DISK),
+        pod(
+            volumes=[DISK],
+            initContainers=[
+                {**SIDECAR, "resources": {"limits": {"ephemeral-storage": "1Gi"}}},
+                {**STEP, "name": "b", "resources": {"limits": {"ephemeral-storage": "1Gi"}}},
+            ],
+        ),
         limited(cpu=1, memory="1e9", **{"nvidia.com/gpu": "1"}),
     ],
 )
