@@ -37,8 +37,8 @@ EXCEPTIONS = {
 }
 """By file. A name that only looks like a host: Debian's package of the Docker Engine."""
 
-RESOURCES = {"nvidia.com"}
-"""Half a name: Kubernetes calls a GPU `nvidia.com/gpu`."""
+RESOURCES = {"amd.com", "nvidia.com"}
+"""Half a name: Kubernetes calls a GPU `nvidia.com/gpu` or `amd.com/gpu`."""
 
 URL = re.compile(r"https?://[^\s\"'<>`()\[\]\\,;]+")
 PUBLIC_NAME = re.compile(r"(?<![\w.@/-])(?:[a-z0-9-]+\.)+(?:org|com|net|io|dev)(?![\w.-]|\()")
