@@ -33,6 +33,7 @@ from imagekit.progress import Progress
 from imagekit.progress.named import named as named_progress
 from imagekit.registry.client import RegistryClient
 from imagekit.registry.reference import RegistryReference
+from imagekit.spec.loaded import loaded_files
 from imagekit.spec.model import ImageSpec
 
 
@@ -158,6 +159,7 @@ def _prepared(request: BuildRequest, lock: Lock, known: KnownLayers) -> tuple[Pl
         lock,
         base_layers=base.layer_count,
         leave_out=own_files(request.spec_path),
+        only=loaded_files(request.spec, request.spec_path),
         made_by=native_identity(lock, bytecode=spec.compile_bytecode),
     )
     return plan, Materials(base, interpreter, request.addresses, known)

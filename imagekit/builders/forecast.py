@@ -28,6 +28,7 @@ from imagekit.oci.layer import GZIP_LAYER, Layer
 from imagekit.planning.planner import Plan, make_plan
 from imagekit.planning.steps import Step
 from imagekit.progress import Progress
+from imagekit.spec.loaded import loaded_files
 from imagekit.spec.model import ImageSpec
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def _plan(spec: ImageSpec, spec_path: Path, lock: Lock, base: Base) -> Plan:
         lock,
         base_layers=base.layer_count,
         leave_out=own_files(spec_path),
+        only=loaded_files(spec, spec_path),
         made_by=identity(spec, lock),
     )
 

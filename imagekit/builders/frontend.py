@@ -23,6 +23,7 @@ from imagekit.planning.steps import InstallRuntime, InstallWheels, RunCommands
 from imagekit.progress import Progress
 from imagekit.registry.credentials import find_credentials
 from imagekit.registry.reference import RegistryReference
+from imagekit.spec.loaded import loaded_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ def prepare(request: BuildRequest, lock: Lock) -> Prepared:
         lock,
         base_layers=base.layer_count,
         leave_out=own_files(request.spec_path),
+        only=loaded_files(request.spec, request.spec_path),
         made_by=dockerfile_identity(),
     )
     refuse_unknown(plan.steps)

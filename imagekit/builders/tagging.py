@@ -11,6 +11,7 @@ from imagekit.builders.naming import common_tag
 from imagekit.lock.file import own_files
 from imagekit.lock.model import Lock
 from imagekit.planning.planner import make_plan
+from imagekit.spec.loaded import loaded_files
 from imagekit.spec.model import ImageSpec
 
 
@@ -23,6 +24,7 @@ def image_tag(spec: ImageSpec, spec_path: Path, locks: Sequence[Lock]) -> str:
             lock,
             base_layers=0,  # decides how wheels are grouped, which is no part of the tag
             leave_out=own_files(spec_path),
+            only=loaded_files(spec, spec_path),
             made_by=identity(spec, lock),
         )
         for lock in locks

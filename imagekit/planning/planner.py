@@ -12,7 +12,7 @@ from pathlib import Path
 
 from imagekit.errors import BuildError
 from imagekit.layers.grouping import Weighed, arrange
-from imagekit.layers.tree import scan
+from imagekit.layers.tree import Node, scan
 from imagekit.layers.venv import Venv
 from imagekit.lock.model import Lock, LockedWheel
 from imagekit.planning.steps import (
@@ -59,6 +59,7 @@ def make_plan(
     base_layers: int,
     leave_out: Collection[Path],
     made_by: Mapping[str, str],
+    only: Collection[Path] | None = None,
 ) -> Plan:
     """Plan the build of `spec`.
 
@@ -69,6 +70,7 @@ def make_plan(
         base_layers: how many layers the base has.
         leave_out: absolute paths that are never copied: the spec and its lock.
         made_by: the builder, and what of its version its layers depend on.
+        only: of `source_root` these files, absolute, and no others.
     """
     venv = Venv(lock.target.python_path, lock.target.python_version)
     others = _OTHER_LAYERS + (_DEBIAN_LAYERS if lock.apt else 0) + bool(spec.commands)
@@ -81,7 +83,7 @@ def make_plan(
     if lock.runtime is not None:
         named = any(wheel.name == "flytekit" for wheel in lock.packages)
         steps.append(InstallRuntime(lock.runtime, spec.compile_bytecode, flyte_names=not named))
-    steps += _copies(spec, folder, leave_out)
+    steps += _copies(spec, folder, leave_out, only)
     configure = _configure(spec, venv)
     if spec.commands:
         steps.append(RunCommands(tuple(spec.commands), configure.env))
@@ -109,13 +111,18 @@ def _wheels(
         yield InstallWheels(tuple(by_name[wheel.name] for wheel in group), bytecode)
 
 
-def _copies(spec: ImageSpec, folder: Path, leave_out: Collection[Path]) -> Iterator[CopyFiles]:
+def _copies(
+    spec: ImageSpec, folder: Path, leave_out: Collection[Path], only: Collection[Path] | None
+) -> Iterator[CopyFiles]:
     workdir = spec.workdir or _WORKDIR
     if spec.source_root is not None and spec.copies_source:
         root = (folder / spec.source_root).resolve()
         if not root.is_dir():
             raise BuildError(f"source_root: {root} is no folder")
-        nodes = scan(root, leave_out=leave_out, contexts=[folder.resolve(), root])
+        if only is None:
+            nodes = scan(root, leave_out=leave_out, contexts=[folder.resolve(), root])
+        else:
+            nodes = _loaded(root, only)
         yield CopyFiles(f"source {spec.source_root}", workdir, nodes)
     nodes_by_path = {}
     for item in spec.copy:
@@ -128,6 +135,16 @@ def _copies(spec: ImageSpec, folder: Path, leave_out: Collection[Path]) -> Itera
     if nodes_by_path:
         ordered = sorted(nodes_by_path.values(), key=lambda node: node.path.split("/"))
         yield CopyFiles("copied files", workdir, tuple(ordered))
+
+
+def _loaded(root: Path, files: Collection[Path]) -> tuple[Node, ...]:
+    if not files:
+        raise BuildError(
+            f"source_copy_mode: no module below {root} is loaded",
+            hint="import the tasks where the spec is said, or use all",
+        )
+    found = [scan(file, file.relative_to(root).as_posix()) for file in files]
+    return tuple(sorted((node for (node,) in found), key=lambda node: node.path.split("/")))
 
 
 def _configure(spec: ImageSpec, venv: Venv) -> Configure:

@@ -18,7 +18,7 @@ from imagekit.spec.fields import FIELDS, SpecField
 from imagekit.spec.matrix import cells
 from imagekit.spec.model import ImageSpec
 from imagekit.spec.nodes import Entry, NodeError
-from imagekit.spec.rules import Finding, check, not_supported
+from imagekit.spec.rules import Finding, check, not_supported, only_in_python
 
 Lines = dict[tuple[str, str | None], int]
 """Line of each field, and of each list item or mapping key in it."""
@@ -96,7 +96,8 @@ def _parse(text: str, *, source: str, folder: Path) -> dict[str, ImageSpec]:
         for cell in cells(nodes.parse(text), problems):
             reader = _Reader()
             spec = ImageSpec(**reader.read(cell.root))
-            problems += reader.problems + [reader.locate(x) for x in _findings(spec, folder)]
+            findings = [*_findings(spec, folder), *only_in_python(spec)]
+            problems += reader.problems + [reader.locate(each) for each in findings]
             specs[cell.name] = spec
     except NodeError as error:
         raise SpecError(source, [error.problem]) from error

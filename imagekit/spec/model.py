@@ -179,7 +179,8 @@ class ImageSpec:
         default=None,
         metadata=_about(
             "text",
-            "`all` (default when `source_root` is set) copies the folder, `no_copy` does not.",
+            "`all` (default when `source_root` is set) copies the folder, `no_copy` does not; in "
+            "Python also `loaded_modules`: the modules alone that the spec's code has loaded.",
             choices=COPY_MODES[:2],
         ),
     )

@@ -9,8 +9,10 @@ import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 from imagekit.errors import Problem, SpecError
+from imagekit.spec.loaded import remember_loaded, source_files
 from imagekit.spec.model import ImageSpec
 
 _MODULE = "_imagekit_spec_"
@@ -28,7 +30,7 @@ def module_specs(path: Path) -> dict[str, ImageSpec]:
     if found is None or found.loader is None:
         raise SpecError(str(path), [Problem("is no Python file")])
     module = importlib.util.module_from_spec(found)
-    with _beside(path.parent), contextlib.redirect_stdout(sys.stderr):
+    with _beside(path.parent), contextlib.redirect_stdout(sys.stderr), _alone(path):
         # Classes of the file look their module up while they are made.
         sys.modules[found.name] = module
         try:
@@ -55,6 +57,27 @@ def _beside(folder: Path) -> Iterator[None]:
         yield
     finally:
         sys.path.remove(entry)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """The file loads the modules that are source anew: others of their names may be loaded."""
+    others = _source_modules()
+    for name in others:
+        del sys.modules[name]
+    try:
+        yield
+    finally:
+        brought = _source_modules()
+        remember_loaded(path, brought.values())
+        for name in brought:
+            del sys.modules[name]
+        sys.modules.update(others)
+
+
+def _source_modules() -> dict[str, ModuleType]:
+    loaded = [*sys.modules.items()]
+    return {name: each for name, each in loaded if name != "__main__" and source_files([each])}
 
 
 def _problem(path: Path, error: Exception) -> Problem:

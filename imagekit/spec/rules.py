@@ -37,6 +37,7 @@ _ACCOUNT = r"(?:\d{1,10}|[a-z_][a-z0-9_-]{0,31})"
 _USER = re.compile(rf"{_ACCOUNT}(?::{_ACCOUNT})?")
 # Debian Policy 5.6.1 and deb-version(7).
 _DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]+(?:=(?:\d+:)?[A-Za-z0-9.+~-]+)?")
+_ONLY_IN_PYTHON = ("loaded_modules",)
 _NAME_LIMIT = 255
 _OLDEST_PYTHON = 10
 
@@ -66,6 +67,14 @@ def check(spec: ImageSpec) -> list[Finding]:
     return findings
 
 
+def only_in_python(spec: ImageSpec) -> Iterator[Finding]:
+    """What a YAML file can't ask for: it loads nothing."""
+    if spec.source_copy_mode in _ONLY_IN_PYTHON:
+        hint = "use all, or say the spec in Python: spec.py:NAME"
+        message = "loaded_modules: a YAML file loads no modules"
+        yield Finding("source_copy_mode", message, hint)
+
+
 def not_supported(name: str) -> Finding:
     """The finding for a field that is known and does not work yet."""
     return Finding(name, f"{name} is not supported yet", FIELDS[name].doc or None)
@@ -84,9 +93,7 @@ def _choices(spec: ImageSpec) -> Iterator[Finding]:
             continue
         allowed = " or ".join(known.choices)
         for word in value.split(",") if known.kind == "joined" else [value]:
-            if word == "loaded_modules":
-                yield Finding(known.name, "loaded_modules: building loads no modules", "use all")
-            elif word not in known.choices:
+            if word not in (*known.choices, *_ONLY_IN_PYTHON):
                 message = f"{known.name} {word!r} is not supported"
                 yield Finding(known.name, message, f"use {allowed}", item=word)
 
@@ -95,8 +102,9 @@ def _between_fields(spec: ImageSpec) -> Iterator[Finding]:
     if spec.matrix is not None:  # the loader has put those of files into specs of their own
         hint = "make one ImageSpec per image"
         yield Finding("matrix", "matrix: only a YAML file says several images", hint)
-    if spec.source_copy_mode == "all" and spec.source_root is None:
-        yield Finding("source_copy_mode", "source_copy_mode: all needs source_root")
+    mode = spec.source_copy_mode
+    if mode not in (None, "no_copy") and spec.source_root is None:
+        yield Finding("source_copy_mode", f"source_copy_mode: {mode} needs source_root")
     if spec.base_image not in (None, "debian"):
         for option in spec.builder_options:
             if option.startswith("debian_"):
