@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -21,6 +21,7 @@ from imagekit.spec.model import ImageSpec
 
 if TYPE_CHECKING:
     from imagekit.builders.debian_root import DebianRoot
+    from imagekit.debian.apt.root import BaseRoot
     from imagekit.layers.writer import LayerWriter
 
 
@@ -41,6 +42,9 @@ class Base(Protocol):
     def layerings(self, *, bytecode: bool) -> Sequence[Layering]:
         """The layers of a base that is made here."""
 
+    def packages(self, section: Mapping[str, object]) -> Sequence[Layering]:
+        """The layers of Debian packages over it: of the lock's section `apt`."""
+
     def root(self) -> Path:
         """The base unpacked, so that its interpreter can be run. May take long."""
 
@@ -49,7 +53,7 @@ def open_base(spec: ImageSpec, folder: Path, lock: Lock, progress: Progress) -> 
     """The base that `lock` pins; nothing is downloaded or unpacked yet."""
     if lock.base["kind"] == "debian":
         return _DebianBase(spec, lock, progress)
-    return _ImageBase(folder, lock)
+    return _ImageBase(spec, folder, lock, progress)
 
 
 class _DebianBase:
@@ -79,8 +83,22 @@ class _DebianBase:
             )
         ]
 
+    def packages(self, section: Mapping[str, object]) -> Sequence[Layering]:
+        from imagekit.builders.apt import AptContext, apt_layerings  # noqa: PLC0415 - few have any
+
+        context = AptContext(
+            recipe(self._base), self._base_root, self._options, self._progress, embedded=True
+        )
+        return apt_layerings(section, context)
+
     def root(self) -> Path:
         return self._maker().tree().root
+
+    def _base_root(self) -> BaseRoot:
+        from imagekit.debian.apt.root import BaseRoot  # noqa: PLC0415 - plans unpack nothing
+        from imagekit.debian.releases import content  # noqa: PLC0415
+
+        return BaseRoot(self._maker().tree(), content())
 
     def _maker(self) -> DebianRoot:
         with self._guard:
@@ -93,9 +111,11 @@ class _DebianBase:
 
 
 class _ImageBase:
-    def __init__(self, folder: Path, lock: Lock) -> None:
+    def __init__(self, spec: ImageSpec, folder: Path, lock: Lock, progress: Progress) -> None:
         from imagekit.lock.oci_base import open_locked  # noqa: PLC0415 - registries and layouts
 
+        self._options = spec.builder_options
+        self._progress = progress
         self.image = open_locked(lock.base, folder, lock.target.platform)
         self.layer_count = len(self.image.layers)
         self.interpreter = self.image.digest
@@ -103,6 +123,20 @@ class _ImageBase:
     def layerings(self, *, bytecode: bool) -> Sequence[Layering]:
         del bytecode
         return []
+
+    def packages(self, section: Mapping[str, object]) -> Sequence[Layering]:
+        from imagekit.builders.apt import AptContext, apt_layerings  # noqa: PLC0415 - few have any
+
+        context = AptContext(
+            self.image.digest, self._base_root, self._options, self._progress, embedded=False
+        )
+        return apt_layerings(section, context)
+
+    def _base_root(self) -> BaseRoot:
+        from imagekit.builders.image_tree import image_tree  # noqa: PLC0415 - plans unpack nothing
+        from imagekit.debian.apt.root import BaseRoot  # noqa: PLC0415
+
+        return BaseRoot(image_tree(self.image.layers, self.root()), None)
 
     def root(self) -> Path:
         from imagekit.oci.unpack import cached_root  # noqa: PLC0415 - plans unpack nothing

@@ -96,7 +96,7 @@ def forecast(spec: ImageSpec, spec_path: Path, lock: Lock, progress: Progress) -
     """
     base = open_base(spec, spec_path.parent, lock, progress)
     plan = _plan(spec, spec_path, lock, base)
-    made = [*base.layerings(bytecode=with_bytecode(plan)), *layerings(plan, base.interpreter)]
+    made = [*base.layerings(bytecode=with_bytecode(plan)), *layerings(plan, base)]
     look_up = _look_up(lock) if is_native(spec) else _unknown
     above = [look_up(each) for each in made]
     additions = [

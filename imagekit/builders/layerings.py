@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from imagekit.builders.record import RECORD_ANNOTATION, Record
 from imagekit.debian.base import DebianBase
-from imagekit.errors import BuildError
 from imagekit.jobs.job import Job
 from imagekit.layers import formats, tree
 from imagekit.layers.users import write_user
@@ -48,6 +47,17 @@ LOCK_ANNOTATION = "dev.imagekit.lock.digest"
 FLYTE_NAMES = ("pyflyte-execute", "pyflyte-fast-execute", "pyflyte-map-execute")
 
 
+class BelowWheels(Protocol):
+    """What of a base decides how the layers above it are made."""
+
+    @property
+    def interpreter(self) -> str:
+        """Names the interpreter in recipes: bases with the same one share layers."""
+
+    def packages(self, section: Mapping[str, object]) -> Sequence[Layering]:
+        """The layers of Debian packages over the base: of the lock's section `apt`."""
+
+
 class Sources(Protocol):
     """What layers are written from; asking for something may download or unpack it."""
 
@@ -70,6 +80,7 @@ class Layering:
         from_bytes: how much it is made from: files, or wheels and packages as they are downloaded.
         local: all of that lies here: no download is needed, and no base.
         step: what it is the layer of; None for that of a base.
+        prepare: gives a job the files that it needs, which may be downloaded for it.
     """
 
     recipe: str
@@ -79,6 +90,7 @@ class Layering:
     from_bytes: int = 0
     local: bool = False
     step: Step | None = None
+    prepare: Callable[[Job], Job] | None = None
 
     @property
     def shared(self) -> bool:
@@ -95,20 +107,18 @@ class Layering:
         return f"making {self.created_by.removeprefix('imagekit: ')}"
 
 
-def layerings(plan: Plan, interpreter: str) -> list[Layering]:
-    """The layers of `plan` above its base, in their order.
-
-    `interpreter` names the base's, for recipes with bytecode.
-    """
+def layerings(plan: Plan, base: BelowWheels) -> list[Layering]:
+    """The layers of `plan` above its base, in their order."""
     found: list[Layering] = []
     for step in plan.steps:
-        layering = (
-            _commands(step, _everything(plan.steps[0], found))
-            if isinstance(step, RunCommands)
-            else _layering(step, plan.venv, interpreter)
-        )
-        if layering is not None:
-            found.append(replace(layering, step=step))
+        match step:
+            case RunCommands():
+                made = [_commands(step, _everything(plan.steps[0], found))]
+            case InstallDebian(section):
+                made = [*base.packages(section)]
+            case _:
+                made = [*_layering(step, plan.venv, base.interpreter)]
+        found += [replace(layering, step=step) for layering in made]
     return found
 
 
@@ -140,27 +150,22 @@ def assembled(lock: Lock, plan: Plan, base: Image | None, additions: Sequence[Ad
     )
 
 
-def _layering(step: Step, venv: Venv, interpreter: str) -> Layering | None:
-    """How `step` becomes a layer; None for the base and the configuration."""
+def _layering(step: Step, venv: Venv, interpreter: str) -> Iterator[Layering]:
+    """How `step` becomes a layer; nothing for the base and the configuration."""
     match step:
         case MakeEnvironment(made):
-            recipe = _recipe("environment", python=made.python, version=made.version)
-            return Layering(recipe, f"imagekit: /{PREFIX}", lambda w, _: made.write(w), local=True)
+            recipe = recipe_of("environment", python=made.python, version=made.version)
+            yield Layering(recipe, f"imagekit: /{PREFIX}", lambda w, _: made.write(w), local=True)
         case InstallWheels():
-            return _wheels(step, venv, interpreter)
+            yield _wheels(step, venv, interpreter)
         case InstallRuntime():
-            return _runtime(step, venv, interpreter)
+            yield _runtime(step, venv, interpreter)
         case AddUser(passwd):
-            recipe = _recipe("user", passwd=passwd)
+            recipe = recipe_of("user", passwd=passwd)
             what = "imagekit: user task"
-            return Layering(recipe, what, lambda w, _: write_user(w, passwd), local=True)
+            yield Layering(recipe, what, lambda w, _: write_user(w, passwd), local=True)
         case CopyFiles():
-            return _copies(step)
-        case InstallDebian():
-            name = type(step).__name__
-            raise BuildError(f"the native builder can't do this step yet: {name}")
-        case _:
-            return None
+            yield _copies(step)
 
 
 def _everything(base: Step, below: Sequence[Layering]) -> str:
@@ -178,7 +183,7 @@ def _everything(base: Step, below: Sequence[Layering]) -> str:
 
 def _commands(step: RunCommands, below: str) -> Layering:
     job = Job("commands", ("/bin/sh", "-c", step.script), step.env, step.secrets)
-    recipe = _recipe(formats.JOB, below=below, script=step.script, env=dict(step.env))
+    recipe = recipe_of(formats.JOB, below=below, script=step.script, env=dict(step.env))
     return Layering(recipe, f"imagekit: commands, not reproducible: {step.script}", job)
 
 
@@ -220,13 +225,13 @@ def flyte_script(name: str, venv: Venv) -> bytes:
 
 def _install_recipe(digests: list[str], venv: Venv, interpreter: str | None) -> str:
     bytecode = "none" if interpreter is None else f"{formats.BYTECODE} {interpreter}"
-    return _recipe(formats.WHEELS, python=venv.minor, bytecode=bytecode, wheels=digests)
+    return recipe_of(formats.WHEELS, python=venv.minor, bytecode=bytecode, wheels=digests)
 
 
 def _copies(step: CopyFiles) -> Layering:
     workdir = step.workdir.strip("/")
     nodes = [node.identity for node in step.nodes]
-    recipe = _recipe(formats.TREE, workdir=workdir, nodes=nodes)
+    recipe = recipe_of(formats.TREE, workdir=workdir, nodes=nodes)
     return Layering(
         recipe,
         f"imagekit: {step.what}",
@@ -236,5 +241,6 @@ def _copies(step: CopyFiles) -> Layering:
     )
 
 
-def _recipe(kind: str, **parts: object) -> str:
+def recipe_of(kind: str, **parts: object) -> str:
+    """A recipe: `parts` are all that the layer's bytes depend on, as data for JSON."""
     return json.dumps({"kind": kind, **parts}, sort_keys=True)

@@ -110,7 +110,7 @@ class _NativeBuild:
         self._compiler = None if interpreter is None else SharedCompiler(interpreter, progress)
         self._base = materials.base.image
         below = materials.base.layerings(bytecode=with_bytecode(plan))
-        self._layerings = [*below, *layerings(plan, materials.base.interpreter)]
+        self._layerings = [*below, *layerings(plan, materials.base)]
         self._reused: Counter[str] = Counter()
         self._conflict_free = ConflictFree(
             cache_directory() / "conflict-free", plan.venv, self._digests()
@@ -152,6 +152,8 @@ class _NativeBuild:
             from imagekit.jobs.sandbox import check_machine, make_layer  # noqa: PLC0415
 
             check_machine(self._lock.target.platform, job.what)
+            if layering.prepare is not None:
+                job = layering.prepare(job)
             with watched(self._progress.task(f"running {job.what}")) as task:
                 layer = make_layer(self._cache, layering.recipe, below, job, task)
         return layer
@@ -215,7 +217,8 @@ class _NativeBuild:
     def explained(self, error: IntegrityError) -> IntegrityError:
         """Say so, and make the next build right, where it was the disk that changed a download."""
         names = {wheel.sha256: wheel.filename for wheel in self._lock.packages}
-        names |= {deb["sha256"]: deb["filename"] for deb in self._lock.base.get("packages", ())}
+        debs = [*self._lock.base.get("packages", ()), *(self._lock.apt or {}).get("packages", ())]
+        names |= {deb["sha256"]: deb["filename"] for deb in debs}
         spoilt = discard_spoilt(names)
         if not spoilt:
             return error

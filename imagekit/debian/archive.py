@@ -39,6 +39,7 @@ class Entry:
     uid: int
     gid: int
     target: str = ""
+    size_bytes: int = 0
 
 
 def control_files(path: Path) -> dict[str, bytes]:
@@ -190,7 +191,8 @@ def _entry(member: tarfile.TarInfo, name: str) -> Entry | None:
         raise IntegrityError(f"{name}: {path} is a device or worse")
     if kind == "link" and (not target or "\0" in target):
         raise IntegrityError(f"{name}: {path} links to nowhere")
-    return Entry(path, kind, member.mode & 0o7777, member.uid, member.gid, target)
+    size_bytes = member.size if kind == "file" else 0
+    return Entry(path, kind, member.mode & 0o7777, member.uid, member.gid, target, size_bytes)
 
 
 def clean(path: str, name: str) -> str:

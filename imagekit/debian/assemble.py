@@ -45,8 +45,8 @@ def resolve_base(
     task = (progress or Silent()).task(f"reading Debian {release.name}'s package lists")
     trust = Trust(release.keys, now or datetime.now(timezone.utc), mirrors.check_valid_until)
     try:
-        suites = _releases(release, mirrors, trust)
-        indexes = _indexes(suites, architecture, task)
+        suites = suite_releases(release, mirrors, trust)
+        indexes = suite_indexes(suites, architecture, task)
     finally:
         task.done()
     resolver = Resolver(indexes, architecture, content().omitted)
@@ -57,7 +57,20 @@ def resolve_base(
 def download_debs(
     base: DebianBase, mirrors: Mirrors, *, progress: Progress | None = None
 ) -> dict[str, Path]:
-    """The base's packages as files of this machine, by sha256.
+    """The base's packages as files of this machine, by sha256; see `download_packages`."""
+    release = release_for(base.python_version)
+    return download_packages(base.packages, release, base.architecture, mirrors, progress=progress)
+
+
+def download_packages(
+    packages: Sequence[DebPackage],
+    release: Release,
+    architecture: str,
+    mirrors: Mirrors,
+    *,
+    progress: Progress | None = None,
+) -> dict[str, Path]:
+    """Packages of a release as files of this machine, by sha256.
 
     A package is asked for at its locked path of every mirror; where it is gone from there, the
     suites' lists of today are asked where its digest is kept now.
@@ -65,8 +78,8 @@ def download_debs(
     Raises:
         FetchError: a package is nowhere any more.
     """
-    total = sum(package.size_bytes for package in base.packages)
-    task = (progress or Silent()).task(f"downloading {len(base.packages)} Debian packages", total)
+    total = sum(package.size_bytes for package in packages)
+    task = (progress or Silent()).task(f"downloading {len(packages)} Debian packages", total)
 
     def attempt(package: DebPackage) -> tuple[DebPackage, Path | FetchError]:
         try:
@@ -76,21 +89,24 @@ def download_debs(
 
     try:
         with ThreadPoolExecutor(_CONNECTIONS) as pool:
-            results = list(pool.map(attempt, base.packages))
+            results = list(pool.map(attempt, packages))
         missing = [package for package, result in results if isinstance(result, FetchError)]
-        found = _elsewhere(missing, base, mirrors, task) if missing else {}
+        found = _elsewhere(missing, release, architecture, mirrors, task) if missing else {}
     finally:
         task.done()
     found.update({p.sha256: path for p, path in results if not isinstance(path, FetchError)})
-    return {package.sha256: found[package.sha256] for package in base.packages}
+    return {package.sha256: found[package.sha256] for package in packages}
 
 
 def _elsewhere(
-    missing: Iterable[DebPackage], base: DebianBase, mirrors: Mirrors, task: Task
+    missing: Iterable[DebPackage],
+    release: Release,
+    architecture: str,
+    mirrors: Mirrors,
+    task: Task,
 ) -> dict[str, Path]:
-    release = release_for(base.python_version)
     trust = Trust(release.keys, datetime.now(timezone.utc), mirrors.check_valid_until)
-    indexes = _indexes(_releases(release, mirrors, trust), base.architecture, task)
+    indexes = suite_indexes(suite_releases(release, mirrors, trust), architecture, task)
     found = {}
     for package in missing:
         moved = [name for index in indexes if (name := index.with_digest(package.sha256))]
@@ -116,7 +132,7 @@ def _fetched(package: DebPackage, filenames: Sequence[str], mirrors: Mirrors, ta
     )
 
 
-def _releases(release: Release, mirrors: Mirrors, trust: Trust) -> list[SuiteRelease]:
+def suite_releases(release: Release, mirrors: Mirrors, trust: Trust) -> list[SuiteRelease]:
     def one(suite: str) -> SuiteRelease:
         security = suite == release.security_suite
         uris = mirrors.security if security else mirrors.main
@@ -126,7 +142,9 @@ def _releases(release: Release, mirrors: Mirrors, trust: Trust) -> list[SuiteRel
         return list(pool.map(one, release.suites))
 
 
-def _indexes(suites: Sequence[SuiteRelease], architecture: str, task: Task) -> list[PackageIndex]:
+def suite_indexes(
+    suites: Sequence[SuiteRelease], architecture: str, task: Task
+) -> list[PackageIndex]:
     with ThreadPoolExecutor(len(suites)) as pool:
         return list(
             pool.map(lambda suite: fetch_index(suite, architecture, advance=task.advance), suites)
@@ -150,12 +168,12 @@ def _base(
         python[0],
         f"/usr/bin/python{release.python}",
         ("glibc", int(libc[1]), int(libc[2])),
-        tuple(_package(candidate) for candidate in chosen),
+        tuple(locked_package(candidate) for candidate in chosen),
         tuple((suite.suite, suite.date.strftime("%Y-%m-%dT%H:%M:%SZ")) for suite in suites),
     )
 
 
-def _package(candidate: Candidate) -> DebPackage:
+def locked_package(candidate: Candidate) -> DebPackage:
     return DebPackage(
         candidate.name,
         candidate.version,

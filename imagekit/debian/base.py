@@ -31,6 +31,23 @@ class DebPackage:
         if ".." in self.filename.split("/") or self.filename.startswith("/"):
             raise LockError(f"package {self.name}: not a path on a mirror: {self.filename[:80]!r}")
 
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "version": self.version,
+            "architecture": self.architecture,
+            "filename": self.filename,
+            "sha256": self.sha256,
+            "size": self.size_bytes,
+        }
+
+    @classmethod
+    def from_dict(cls, entry: Mapping[str, Any]) -> DebPackage:
+        """Raises KeyError, TypeError or ValueError where it does not read."""
+        names = ("name", "version", "architecture", "filename", "sha256")
+        name, version, architecture, filename, sha256 = (_text(entry[key]) for key in names)
+        return cls(name, version, architecture, filename, sha256, int(entry["size"]))
+
 
 @dataclass(frozen=True, slots=True)
 class DebianBase:
@@ -63,17 +80,7 @@ class DebianBase:
             "python-path": self.python_path,
             "libc": list(self.libc),
             "released": dict(self.released),
-            "packages": [
-                {
-                    "name": package.name,
-                    "version": package.version,
-                    "architecture": package.architecture,
-                    "filename": package.filename,
-                    "sha256": package.sha256,
-                    "size": package.size_bytes,
-                }
-                for package in self.packages
-            ],
+            "packages": [package.to_dict() for package in self.packages],
         }
 
     @classmethod
@@ -91,7 +98,7 @@ class DebianBase:
                 _text(data["python-version"]),
                 _text(data["python-path"]),
                 (_text(family), int(major), int(minor)),
-                tuple(_package(entry) for entry in data["packages"]),
+                tuple(DebPackage.from_dict(entry) for entry in data["packages"]),
                 tuple((suite, _text(date)) for suite, date in data["released"].items()),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -99,12 +106,6 @@ class DebianBase:
                 f"the lock's Debian base does not read: {error!r}",
                 hint="make the lock again: imagekit lock",
             ) from error
-
-
-def _package(entry: Mapping[str, Any]) -> DebPackage:
-    names = ("name", "version", "architecture", "filename", "sha256")
-    name, version, architecture, filename, sha256 = (_text(entry[key]) for key in names)
-    return DebPackage(name, version, architecture, filename, sha256, int(entry["size"]))
 
 
 def _text(value: object) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import lzma
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from imagekit.errors import IntegrityError, LockError
 from imagekit.fetch import Advance, fetch
 
 _NAME = re.compile(rb"^Package: ([^\n]+)$", re.MULTILINE)
+_ESSENTIAL = re.compile(rb"^Essential: yes$", re.MULTILINE)
 _PROVIDES = re.compile(rb"^Provides: ([^\n]+)$", re.MULTILINE)
 # gzip is larger by a third and inflates in a quarter of the time; not every suite has it.
 _COMPRESSIONS = (".gz", ".xz")
@@ -56,6 +58,9 @@ class PackageIndex:
             self._offsets.setdefault(match[1].decode(), []).append(match.start())
         self._providers: dict[str, list[str]] | None = None
 
+    def names(self) -> Collection[str]:
+        return self._offsets.keys()
+
     def named(self, name: str) -> list[Candidate]:
         return [self._candidate(offset) for offset in self._offsets.get(name, ())]
 
@@ -64,6 +69,11 @@ class PackageIndex:
         if self._providers is None:
             self._providers = self._find_providers()
         return self._providers.get(name, [])
+
+    def essential(self) -> list[str]:
+        """Names of the packages that a whole system has (Debian Policy 3.8)."""
+        found = (self._stanza(match.start()) for match in _ESSENTIAL.finditer(self._text))
+        return sorted({stanza["Package"] for stanza in found})
 
     def with_digest(self, sha256: str) -> str | None:
         """The file name of the package with that digest, wherever the archive keeps it now."""
@@ -97,22 +107,34 @@ class PackageIndex:
             raise IntegrityError(f"package list: the entry of {name} does not read") from error
 
     def _read(self, fields: Stanza) -> Candidate:
-        def groups(*names: str) -> tuple[tuple[Relation, ...], ...]:
-            text = ", ".join(fields[name] for name in names if name in fields)
-            return relations(text, self._architecture)
+        if not {"Filename", "SHA256", "Size"} <= fields.keys():
+            raise KeyError("Filename, SHA256 or Size")
+        return candidate_of(fields, self._architecture)
 
-        return Candidate(
-            fields["Package"],
-            fields["Version"],
-            fields["Architecture"],
-            fields["Filename"],
-            fields["SHA256"],
-            int(fields["Size"]),
-            fields.get("Priority", "optional"),
-            groups("Pre-Depends", "Depends"),
-            tuple(group[0] for group in groups("Provides")),
-            tuple(group[0] for group in groups("Conflicts", "Breaks")),
-        )
+
+def candidate_of(fields: Stanza, architecture: str) -> Candidate:
+    """A package by its control fields; of an installed one, where its file lay is unknown.
+
+    That it can be unpacked by dpkg of some version is no part of what it depends on.
+    """
+
+    def groups(*names: str) -> tuple[tuple[Relation, ...], ...]:
+        text = ", ".join(fields[name] for name in names if name in fields)
+        return relations(text, architecture)
+
+    before = (each for each in groups("Pre-Depends") if each[0].name != "dpkg")
+    return Candidate(
+        fields["Package"],
+        fields["Version"],
+        fields["Architecture"],
+        fields.get("Filename", ""),
+        fields.get("SHA256", ""),
+        int(fields.get("Size", "0")),
+        fields.get("Priority", "optional"),
+        (*before, *groups("Depends")),
+        tuple(group[0] for group in groups("Provides")),
+        tuple(group[0] for group in groups("Conflicts", "Breaks")),
+    )
 
 
 def fetch_index(

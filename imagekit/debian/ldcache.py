@@ -118,7 +118,7 @@ def _libraries(tree: Tree, directory: str, target: _Target) -> dict[str, str]:
     prefix = directory + "/"
     for path in tree.nodes:
         name = path.removeprefix(prefix)
-        if not path.startswith(prefix) or "/" in name or not _named_like_library(name):
+        if not path.startswith(prefix) or "/" in name or not named_like_library(name):
             continue
         soname = _soname(tree, path, name, target)
         if soname is None:
@@ -133,7 +133,7 @@ def _newer(name: str, present: str, soname: str) -> bool:
     return present != soname and compare(name, present) > 0
 
 
-def _named_like_library(name: str) -> bool:
+def named_like_library(name: str) -> bool:
     return name.startswith(("lib", "ld-")) and ".so" in name
 
 

@@ -69,6 +69,22 @@ def release_for(python_version: str) -> Release:
     )
 
 
+def release_named(name: str) -> Release:
+    """The release with that code name.
+
+    Raises:
+        LockError: its keys are not known here.
+    """
+    table = _data()["releases"]
+    if name not in table:
+        raise LockError(
+            f"apt_packages: packages of {name or 'an unnamed system'} can't be verified here",
+            hint=f"known are Debian {', '.join(table)}; on another base use `commands` with its "
+            "own package manager, or `builder: docker`",
+        )
+    return _release(name, table[name])
+
+
 @cache
 def content() -> Content:
     data = _data()

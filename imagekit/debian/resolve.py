@@ -48,7 +48,7 @@ class Resolver:
             clash = self._selected.get(candidate.name)
             if clash is not None:
                 raise LockError(
-                    f"Debian package {by} needs {_text(group)}, but {clash.name} {clash.version} "
+                    f"Debian package {by} needs {text_of(group)}, but {clash.name} {clash.version} "
                     "was chosen for another"
                 )
             self._selected[candidate.name] = candidate
@@ -59,7 +59,7 @@ class Resolver:
     def _satisfied(self, group: _Group) -> bool:
         return any(
             relation.name in self._omitted
-            or any(_fulfils(candidate, relation) for candidate in self._selected.values())
+            or any(fulfils(candidate, relation) for candidate in self._selected.values())
             for relation in group
         )
 
@@ -70,11 +70,11 @@ class Resolver:
             fitting = [c for c in self._named(relation.name) if relation.allows(c.version)]
             if fitting:
                 return max(fitting, key=lambda candidate: Version(candidate.version))
-            providers = sorted(self._providers(relation), key=_preference)
+            providers = sorted(self._providers(relation), key=preference)
             if providers:
                 return providers[0]
         raise LockError(
-            f"Debian package {_text(group)}, which {by} needs, is in none of the suites",
+            f"Debian package {text_of(group)}, which {by} needs, is in none of the suites",
             hint="is one of the mirrors of another release, or being updated right now?",
         )
 
@@ -87,21 +87,21 @@ class Resolver:
         names = {name for index in self._indexes for name in index.providers(relation.name)}
         for name in sorted(names - set(self._omitted)):
             newest = max(self._named(name), key=lambda candidate: Version(candidate.version))
-            if _fulfils(newest, relation):
+            if fulfils(newest, relation):
                 yield newest
 
     def _refuse_conflicts(self) -> None:
         for one in self._selected.values():
             for relation in one.conflicts:
                 for other in self._selected.values():
-                    if other is not one and _fulfils(other, relation):
+                    if other is not one and fulfils(other, relation):
                         raise LockError(
                             f"Debian packages {one.name} and {other.name} exclude each other "
                             f"({one.name} {one.version} refuses {relation})"
                         )
 
 
-def _fulfils(candidate: Candidate, relation: Relation) -> bool:
+def fulfils(candidate: Candidate, relation: Relation) -> bool:
     """Whether `candidate` is, or provides, what `relation` asks for (Debian Policy 7.5)."""
     if candidate.name == relation.name:
         return relation.allows(candidate.version)
@@ -113,11 +113,11 @@ def _fulfils(candidate: Candidate, relation: Relation) -> bool:
     return False
 
 
-def _preference(candidate: Candidate) -> tuple[int, str]:
+def preference(candidate: Candidate) -> tuple[int, str]:
     known = candidate.priority in _PRIORITIES
     rank = _PRIORITIES.index(candidate.priority) if known else len(_PRIORITIES)
     return (rank, candidate.name)
 
 
-def _text(group: _Group) -> str:
+def text_of(group: _Group) -> str:
     return " | ".join(str(relation) for relation in group)

@@ -7,41 +7,58 @@ Maintainer scripts are not kept: no dpkg is there to run them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from imagekit.debian.control import Stanza, stanzas
 from imagekit.debian.unpack import UnpackedDeb
 
-_DIRECTORY = "var/lib/dpkg"
+DIRECTORY = "var/lib/dpkg"
+KEPT = frozenset({"conffiles", "md5sums"})
+"""Control files of packages that are of use without a dpkg."""
 
 
 def database(unpacked: Sequence[UnpackedDeb]) -> dict[str, bytes]:
     """The files of the database: path to content. To be called while the blobs are in place."""
-    files = {f"{_DIRECTORY}/info/format": b"1\n"}
+    files = {f"{DIRECTORY}/info/format": b"1\n"}
     status = []
     for deb in sorted(unpacked, key=lambda deb: deb.package.name):
-        fields = next(stanzas(deb.control["control"].decode("utf-8", "surrogateescape")))
-        status.append(_stanza(fields, deb))
-        name = fields["Package"]
-        if fields.get("Multi-Arch") == "same":
-            name = f"{name}:{fields['Architecture']}"
-        listed = ["/.", *(f"/{path}" for path in deb.listed)]
-        files[f"{_DIRECTORY}/info/{name}.list"] = _text(line + "\n" for line in listed)
-        for kind in ("md5sums", "conffiles"):
-            if kind in deb.control:
-                files[f"{_DIRECTORY}/info/{name}.{kind}"] = deb.control[kind]
-    files[f"{_DIRECTORY}/status"] = _text(status)
+        fields = control_fields(deb.control)
+        status.append(stanza(fields, _configuration_files(deb)))
+        files.update(info_files(fields, deb.control, deb.listed, KEPT))
+    files[f"{DIRECTORY}/status"] = "".join(status).encode("utf-8", "surrogateescape")
     return files
 
 
-def _stanza(fields: Stanza, deb: UnpackedDeb) -> str:
+def control_fields(control: Mapping[str, bytes]) -> Stanza:
+    return next(stanzas(control["control"].decode("utf-8", "surrogateescape")))
+
+
+def info_files(
+    fields: Stanza, control: Mapping[str, bytes], listed: Sequence[str], kept: Collection[str]
+) -> dict[str, bytes]:
+    """What the database says of one package beside its stanza: path to content.
+
+    `listed` are the paths that it holds, `kept` the names of control files to keep.
+    """
+    name = fields["Package"]
+    if fields.get("Multi-Arch") == "same":
+        name = f"{name}:{fields['Architecture']}"
+    lines = ["/.\n", *(f"/{path}\n" for path in listed)]
+    files = {f"{DIRECTORY}/info/{name}.list": "".join(lines).encode("utf-8", "surrogateescape")}
+    for kind in sorted(control.keys() & set(kept)):
+        files[f"{DIRECTORY}/info/{name}.{kind}"] = control[kind]
+    return files
+
+
+def stanza(fields: Stanza, settings: Iterable[tuple[str, str]]) -> str:
+    """The stanza of an installed package; `settings` are configuration files with their MD5."""
     lines = []
     for name, value in fields.items():
         # A folded field may have nothing on its first line.
         lines.append(f"{name}:{'' if value.startswith(chr(10)) else ' '}{value}\n")
         if name == "Package":
             lines.append("Status: install ok installed\n")
-    marked = [f" {path} {digest}\n" for path, digest in _configuration_files(deb)]
+    marked = [f" {path} {digest}\n" for path, digest in settings]
     if marked:
         lines += ["Conffiles:\n", *marked]
     return "".join((*lines, "\n"))
@@ -53,7 +70,3 @@ def _configuration_files(deb: UnpackedDeb) -> Iterator[tuple[str, str]]:
         blob = deb.blobs.get(path.strip().removeprefix("/"))
         if blob is not None:
             yield path.strip(), hashlib.md5(blob.read_bytes(), usedforsecurity=False).hexdigest()
-
-
-def _text(parts: Iterable[str]) -> bytes:
-    return "".join(parts).encode("utf-8", "surrogateescape")

@@ -16,6 +16,7 @@ class Job:
         arguments: the program, an absolute path, and its arguments.
         environment: all variables that it sees.
         secrets: (file of this machine, absolute path in the image), there while it runs only.
+        files: the same, of what is no secret.
         forget: patterns (fnmatch, relative) of paths whose changes are not kept.
     """
 
@@ -24,3 +25,9 @@ class Job:
     environment: Mapping[str, str]
     secrets: tuple[tuple[str, str], ...] = ()
     forget: tuple[str, ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def mounted(self) -> tuple[tuple[str, str], ...]:
+        """All that is there while it runs only."""
+        return (*self.secrets, *self.files)

@@ -110,8 +110,9 @@ def run_job(
         EngineError: nothing can be run here.
     """
     way = (engine or Chroot(os.environ)).working_way()
-    if job.secrets and not way.namespaces:
-        raise EngineError("secrets can't be mounted here: this machine allows no mounts at all")
+    if job.mounted and not way.namespaces:
+        what = "secrets" if job.secrets else "files"
+        raise EngineError(f"{what} can't be mounted here: this machine allows no mounts at all")
     subordinate = is_subordinate()
     # What a namespace's root leaves behind only such a root can sweep.
     runs = cache_directory() / ("runs-subordinate" if subordinate else "runs")
@@ -158,7 +159,7 @@ def _run(plan: Plan, job: Job, work: Path, printed: Path) -> None:
         plan,
         arguments=job.arguments,
         environment=job.environment,
-        mounts=[Binding(os.path.realpath(source), at, True) for source, at in job.secrets],
+        mounts=[Binding(os.path.realpath(source), at, True) for source, at in job.mounted],
     )
     with printed.open("w+b") as output:
         try:
@@ -183,18 +184,18 @@ def _last_lines(output: BinaryIO, job: Job) -> str:
 
 def _left_out(job: Job) -> Callable[[bytes], bool]:
     patterns = (*_NOT_OURS, *(os.fsencode(pattern) for pattern in job.forget))
-    secrets = {os.fsencode(target).strip(b"/") for _, target in job.secrets}
+    mounted = {os.fsencode(target).strip(b"/") for _, target in job.mounted}
 
     def left_out(path: bytes) -> bool:
-        return path in secrets or any(fnmatch.fnmatchcase(path, each) for each in patterns)
+        return path in mounted or any(fnmatch.fnmatchcase(path, each) for each in patterns)
 
     return left_out
 
 
 def _scaffolding(job: Job, below: Path) -> set[bytes]:
-    """Folders that are made for the run: those of every run, and those above the secrets."""
+    """Folders that are made for the run: those of every run, and those above what is mounted."""
     found = set(_SCAFFOLDING)
-    for _, target in job.secrets:
+    for _, target in job.mounted:
         parent = os.path.dirname(os.fsencode(target).strip(b"/"))
         while parent and not os.path.lexists(os.path.join(os.fsencode(below), parent)):
             found.add(parent)

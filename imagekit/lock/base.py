@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imagekit.debian.apt.resolve import AptBase
 from imagekit.debian.assemble import resolve_base as resolve_debian
-from imagekit.debian.sources import find_mirrors
+from imagekit.debian.sources import Mirrors, find_mirrors
 from imagekit.errors import LockError
 from imagekit.lock.model import Target
-from imagekit.lock.oci_base import describe, open_base
+from imagekit.lock.oci_base import describe, open_base, section_of
 from imagekit.progress import Progress
 from imagekit.spec.model import ImageSpec
 
@@ -22,10 +23,11 @@ DEFAULT_PYTHON_VERSION = "3.11"
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """What wheels have to run on, and the base as the lock keeps it."""
+    """What wheels have to run on, the base as the lock keeps it, and what Debian packages meet."""
 
     target: Target
     section: Mapping[str, Any]
+    apt: AptBase
 
 
 def resolve_base(
@@ -48,17 +50,31 @@ def resolve_base(
     name = _image_name(spec)
     if name is not None:
         image = open_base(name, folder, platform)
-        return Base(*describe(image, name, platform, spec.python_version))
-    mirrors = find_mirrors(
+        target, facts = describe(image, platform, spec.python_version)
+        system = facts.os_release
+        apt = AptBase(_code_name(system), facts.dpkg_status, facts.dpkg_triggers)
+        return Base(target, section_of(image, name, facts), apt)
+    version = spec.python_version or DEFAULT_PYTHON_VERSION
+    base = resolve_debian(version, platform, debian_mirrors(spec, environ), progress=progress)
+    _, major, minor = base.libc
+    target = Target(platform, base.python_version, base.python_path, f"{major}.{minor}")
+    return Base(target, {"kind": "debian", **base.to_dict()}, AptBase(base.release, embedded=base))
+
+
+def debian_mirrors(spec: ImageSpec, environ: Mapping[str, str]) -> Mirrors:
+    """Those that `spec` names, else the environment's or the machine's."""
+    return find_mirrors(
         environ,
         mirror=spec.builder_options.get("debian_mirror"),
         security_mirror=spec.builder_options.get("debian_security_mirror"),
     )
-    version = spec.python_version or DEFAULT_PYTHON_VERSION
-    base = resolve_debian(version, platform, mirrors, progress=progress)
-    _, major, minor = base.libc
-    target = Target(platform, base.python_version, base.python_path, f"{major}.{minor}")
-    return Base(target, {"kind": "debian", **base.to_dict()})
+
+
+def _code_name(system: Mapping[str, str]) -> str:
+    """Of a release; with the name of its distribution where that is not Debian itself."""
+    name = system.get("VERSION_CODENAME", "")
+    distribution = system.get("ID", "")
+    return name if distribution == "debian" else f"{distribution} {name}".strip()
 
 
 def _image_name(spec: ImageSpec) -> str | None:

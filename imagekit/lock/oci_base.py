@@ -55,20 +55,18 @@ def is_local(reference: str) -> bool:
     return reference.startswith(("oci:", "oci-archive:"))
 
 
-def describe(
-    image: Image, reference: str, platform: str, python_version: str | None
-) -> tuple[Target, Mapping[str, Any]]:
-    """What wheels have to run on, and what the lock keeps of `image`.
+def describe(image: Image, platform: str, python_version: str | None) -> tuple[Target, BaseFacts]:
+    """What wheels have to run on, and what else was found in `image`.
 
     Raises:
         LockError: it can't carry a task image, and why.
     """
     facts = probe(image.layers, search_path=_search_path(image), python_version=python_version)
-    target = Target(platform, facts.python_version, facts.python_path, facts.glibc)
-    return target, _section(image, reference, facts)
+    return Target(platform, facts.python_version, facts.python_path, facts.glibc), facts
 
 
-def _section(image: Image, reference: str, facts: BaseFacts) -> dict[str, Any]:
+def section_of(image: Image, reference: str, facts: BaseFacts) -> dict[str, Any]:
+    """What the lock keeps of a base that is an image."""
     return {
         "kind": "oci",
         "reference": reference,

@@ -22,13 +22,17 @@ _SMALL = re.compile(r"etc/(?:passwd|group)|etc/os-release|usr/lib/os-release")
 # longer text that ends in it.
 _PYTHON_VERSION = re.compile(rb"(?<![\d.])(3\.\d{1,2}\.\d{1,3}(?:(?:a|b|rc)\d+)?)\+?\0")
 _GLIBC_VERSION = re.compile(rb"stable release version (2\.\d{1,3})")
+_DPKG = re.compile(r"var/lib/dpkg/(?:status|triggers/File)")
 _SMALL_BYTES = 1 << 20
 _LAYER_LIMIT_BYTES = 64 << 30
 
 
 @dataclass(frozen=True, slots=True)
 class BaseFacts:
-    """What a base has; `passwd` and `group` are the files as they are, empty when absent."""
+    """What a base has; the last four are files as they are, empty when absent.
+
+    `dpkg_status` says what dpkg has installed, `dpkg_triggers` which paths packages wait for.
+    """
 
     python_version: str
     python_path: str
@@ -36,6 +40,8 @@ class BaseFacts:
     os_release: Mapping[str, str]
     passwd: str
     group: str
+    dpkg_status: str
+    dpkg_triggers: str
 
 
 def probe(
@@ -66,6 +72,8 @@ def probe(
         os_release=_os_release(tree),
         passwd=_kept(tree, "etc/passwd"),
         group=_kept(tree, "etc/group"),
+        dpkg_status=_kept(tree, "var/lib/dpkg/status"),
+        dpkg_triggers=_kept(tree, "var/lib/dpkg/triggers/File"),
     )
 
 
@@ -168,4 +176,5 @@ _INSPECTORS: Mapping[re.Pattern[str], Inspect] = {
     _LIBPYTHON: _versions(_PYTHON_VERSION),
     _GLIBC: _versions(_GLIBC_VERSION),
     _SMALL: _text,
+    _DPKG: lambda content: content.decode("utf-8", "surrogateescape"),
 }

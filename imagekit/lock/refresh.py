@@ -7,16 +7,21 @@ import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from imagekit.debian.apt.resolve import resolve_apt
+from imagekit.debian.apt.select import UnknownPackagesError
 from imagekit.errors import LockError
 from imagekit.lock import file, uv
-from imagekit.lock.base import resolve_base
+from imagekit.lock.base import Base, debian_mirrors, resolve_base
 from imagekit.lock.ensure import runtime_of
 from imagekit.lock.model import Lock, RuntimePin
 from imagekit.lock.resolve import resolve_packages
 from imagekit.progress import Progress
 from imagekit.spec.digest import spec_digest
+from imagekit.spec.load import found_later
 from imagekit.spec.model import ImageSpec
+from imagekit.spec.rules import Finding
 
 
 def refresh_lock(
@@ -34,10 +39,8 @@ def refresh_lock(
 
     Raises:
         LockError: the spec can't be resolved, or what stands there is not ours.
+        SpecError: it names Debian packages that there are not.
     """
-    if spec.apt_packages:
-        hint = "put them into a base image, and name that as base_image"
-        raise LockError("apt_packages can't be resolved yet", hint=hint)
     path = file.lock_path(spec_path)
     previous = file.read(path) or ()
     kept = () if upgrade else tuple(wheel for lock in previous for wheel in lock.packages)
@@ -56,7 +59,8 @@ def refresh_lock(
             preferences=tuple(known.values()),
             environ=environ,
         )
-        locks.append(Lock(digest, base.target, base.section, packages, runtime, uv.version()))
+        apt = _apt(spec, spec_path, base, environ, progress) if spec.apt_packages else None
+        locks.append(Lock(digest, base.target, base.section, packages, runtime, uv.version(), apt))
     locks = [dataclasses.replace(lock, runtime=runtime_of(locks, runtime)) for lock in locks]
     _check_same_python(locks)
     built = {} if upgrade else {lock.target.platform: lock.layers for lock in previous}
@@ -66,6 +70,26 @@ def refresh_lock(
     file.write(path, locks)
     task.done()
     return tuple(locks)
+
+
+def _apt(
+    spec: ImageSpec,
+    spec_path: Path,
+    base: Base,
+    environ: Mapping[str, str],
+    progress: Progress,
+) -> Mapping[str, Any]:
+    mirrors = debian_mirrors(spec, environ)
+    platform = base.target.platform
+    try:
+        found = resolve_apt(spec.apt_packages, base.apt, platform, mirrors, progress)
+    except UnknownPackagesError as error:
+        findings = [
+            Finding("apt_packages", f"apt_packages: {each.message}", each.hint, each.item)
+            for each in error.unknown
+        ]
+        raise found_later(spec_path, findings) from error
+    return found.to_dict()
 
 
 def _check_same_python(locks: Sequence[Lock]) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from posixpath import dirname, join
 from typing import BinaryIO, Literal
 
@@ -27,6 +27,9 @@ class Node:
 
     kind: Literal["folder", "file", "link"]
     layer: int
+    mode: int
+    uid: int
+    gid: int
     target: str = ""
     kept: str = ""
 
@@ -69,6 +72,10 @@ class Tree:
             if node.kind == "file" and pattern.fullmatch(path):
                 yield path, node
 
+    def nodes(self) -> Mapping[str, Node]:
+        """All that there is, by path."""
+        return self._nodes
+
     def below(self, folder: str) -> bool:
         """Whether anything stands in `folder`."""
         return any(path.startswith(folder.strip("/") + "/") for path in self._nodes)
@@ -89,14 +96,17 @@ class Tree:
             self._nodes[path] = node
 
     def _node(self, archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> Node:
+        own = (self._layer, member.mode & 0o7777, member.uid, member.gid)
         if member.isdir():
-            return Node("folder", self._layer)
+            return Node("folder", *own)
         if member.issym():
-            return Node("link", self._layer, target=member.linkname)
+            return Node("link", *own, target=member.linkname)
         if member.islnk():
             original = self._nodes.get(self._place(member.linkname) or "")
-            return Node("file", self._layer, kept="" if original is None else original.kept)
-        return Node("file", self._layer, kept=self._kept(archive, member, path))
+            if original is not None:
+                return replace(original, layer=self._layer)
+            return Node("file", *own)
+        return Node("file", *own, kept=self._kept(archive, member, path))
 
     def _kept(self, archive: tarfile.TarFile, member: tarfile.TarInfo, path: str) -> str:
         if not member.isreg() or member.size > _LARGEST_BYTES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +124,18 @@ def check_spec(spec: ImageSpec, folder: Path, *, source: str = "ImageSpec") -> N
     findings = _findings(spec, folder)
     if findings:
         raise SpecError(source, [Problem(each.message, None, each.hint) for each in findings])
+
+
+def found_later(address: Path, findings: Sequence[Finding]) -> SpecError:
+    """The error of what is wrong with a spec but shows only in its use, with lines as always."""
+    path, name = split(address)
+    reader = _Reader()
+    if path.is_file() and path.suffix != ".py":
+        found = {cell.name: cell for cell in cells(nodes.parse(_read(path)), [])}
+        cell = found.get(name) or next(iter(found.values()))
+        reader.read(cell.root)
+    problems = [reader.locate(each) for each in findings]
+    return SpecError(str(path), sorted(problems, key=lambda problem: problem.line or 0))
 
 
 def _findings(spec: ImageSpec, folder: Path) -> list[Finding]:

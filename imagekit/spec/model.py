@@ -220,9 +220,8 @@ class ImageSpec:
         default=(),
         metadata=_about(
             "texts",
-            "Packages of the base's own Debian or Ubuntu release, as `name` or `name=version`; "
-            "with what they depend on, without what they recommend. Order does not matter. They "
-            "can't be resolved yet: a spec with any is refused when it is locked.",
+            "Packages of the base's own Debian release, as `name` or `name=version`; with what "
+            "they depend on, without what they recommend. Order does not matter.",
             unordered=True,
         ),
     )

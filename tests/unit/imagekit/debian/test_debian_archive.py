@@ -39,7 +39,7 @@ def test_entries_come_in_order_with_owner_mode_and_content(tmp_path: Path) -> No
     )
     assert _read(_deb(tmp_path, deb)) == [
         (Entry("usr", "directory", 0o2775, 0, 50), None),
-        (Entry("usr/a", "file", 0o4755, 3, 0), b"hello"),
+        (Entry("usr/a", "file", 0o4755, 3, 0, size_bytes=5), b"hello"),
         (Entry("usr/b", "link", 0o755, 0, 0, "../a"), None),
         (Entry("usr/c", "hard link", 0o755, 0, 0, "usr/a"), None),
     ]
