@@ -48,7 +48,7 @@ def dpkg(root: Path, *arguments: str) -> list[str]:
 
 def libraries(root: Path) -> list[str]:
     """What the loader's cache holds, in its order."""
-    command = ["ldconfig", "-r", root, "-p"]
+    command = ["ldconfig", "-r", str(root), "-p"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return [line for line in done.stdout.splitlines() if "=>" in line]
 
