@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import TypeAlias
 
 import click
 
@@ -23,8 +25,11 @@ from imagekit.errors import ImagekitError
 from imagekit.fleet.batch import build_all
 from imagekit.fleet.find import find_specs
 from imagekit.progress.named import named
+from imagekit.receipts.keep import Image, keep_receipt
 from imagekit.registry.client import RegistryClient
 from imagekit.spec.model import PLATFORMS
+
+Failure: TypeAlias = tuple[str, ImagekitError]
 
 
 @click.command(epilog="Example: imagekit build spec.yaml --to oci:image")
@@ -80,7 +85,8 @@ def command(
     found = find_specs(specs)
     if to and len(found) > 1:
         raise click.UsageError("--to takes one image: several would meet in one place")
-    images, failures = [], []
+    images: list[Image] = []
+    failures: list[Failure] = []
     with (
         data_lines() as say,
         shown_progress(keep_log=True) as progress,
@@ -97,22 +103,28 @@ def command(
             if outcome.error is not None:
                 failures.append((str(outcome.address), outcome.error))
             if outcome.built is not None:
-                images.append(_described(str(outcome.address), outcome.built))
+                images.append(Image(found[outcome.address], outcome.address, outcome.built))
                 if output == "text":
                     say(str(outcome.built))
     if len(found) == 1 and failures:
         raise failures[0][1]
     if output == "json":
-        failed = [{"spec": spec, "error": error.message} for spec, error in failures]
-        print_json([*images, *failed])
+        _print_described(images, failures)
+    elif not failures and not rebuild:
+        keep_receipt(images, to, push=push)
     return _summary(len(images), failures)
 
 
-def _described(spec: str, built: Built) -> dict[str, str]:
-    return {"spec": spec, "image": str(built), "digest": built.digest}
+def _print_described(images: Sequence[Image], failures: Sequence[Failure]) -> None:
+    described: list[dict[str, str]] = [
+        {"spec": str(each.address), "image": str(each.built), "digest": each.built.digest}
+        for each in images
+    ]
+    failed = [{"spec": spec, "error": error.message} for spec, error in failures]
+    print_json([*described, *failed])
 
 
-def _summary(built: int, failures: list[tuple[str, ImagekitError]]) -> int:
+def _summary(built: int, failures: Sequence[Failure]) -> int:
     """Tell of what failed; the exit code is the first one's."""
     for spec, error in failures:
         click.echo(f"error: {spec}: {error.message}", err=True)
