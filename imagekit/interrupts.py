@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import threading
 from collections.abc import Callable, Iterator
+from types import FrameType
 
 _guard = threading.Lock()
 _waiting: list[Callable[[], object]] = []
@@ -29,3 +31,21 @@ def tell_all() -> None:
         callbacks = list(_waiting)
     for cancel in callbacks:
         cancel()
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM interrupts the block, so that all that it opened is closed."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

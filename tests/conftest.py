@@ -15,8 +15,10 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from imagekit.builders.envd_program import find_envd
 from imagekit.engines.container import Docker, Podman
 from imagekit.engines.namespaces import Namespaces
+from imagekit.errors import BuildError
 
 
 def _program(name: str) -> Callable[[], str | None]:
@@ -34,6 +36,14 @@ def _network() -> str | None:
         command, input="iniconfig", capture_output=True, text=True, check=False, timeout=60
     )
     return None if answer.returncode == 0 else f"no package index: {answer.stderr[-200:]}"
+
+
+def _envd() -> str | None:
+    try:
+        find_envd(os.environ)
+    except BuildError as error:
+        return error.message
+    return None
 
 
 def _object_store() -> str | None:
@@ -56,6 +66,7 @@ def _vllm() -> str | None:
 
 SERVICES: Mapping[str, Callable[[], str | None]] = {
     "docker": Docker(os.environ).probe,
+    "envd": _envd,
     "podman": Podman(os.environ).probe,
     "registry": _program("docker-registry"),
     "busybox": _program("busybox"),

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imagekit.builders.base import open_base
-from imagekit.builders.compiling import Interpreter, choose_interpreter
 from imagekit.builders.identity import native_identity
 from imagekit.builders.known import KnownLayers, Repository, trusted_repositories
 from imagekit.builders.latest import remember_image
+from imagekit.builders.materials import materials
 from imagekit.builders.model import BuildRequest, Built
 from imagekit.builders.naming import common_tag, platform_tag, repository
 from imagekit.builders.native import Materials, building
@@ -143,16 +143,8 @@ def _where(targets: Sequence[Target], name: str, named: Named) -> str:
 
 
 def _prepared(request: BuildRequest, lock: Lock, known: KnownLayers) -> tuple[Plan, Materials]:
-    spec, progress, folder = request.spec, request.progress, request.spec_path.parent
-    base = open_base(spec, folder, lock, progress)
-    interpreter = None
-    if spec.compile_bytecode:
-        interpreter = choose_interpreter(
-            lock,
-            [other for other in request.locks if other is not lock],
-            lambda of: (base if of is lock else open_base(spec, folder, of, progress)).root(),
-            lambda of: _debian_interpreter(spec, of, progress),
-        )
+    spec, folder = request.spec, request.spec_path.parent
+    base = open_base(spec, folder, lock, request.progress)
     plan = make_plan(
         spec,
         folder,
@@ -162,11 +154,4 @@ def _prepared(request: BuildRequest, lock: Lock, known: KnownLayers) -> tuple[Pl
         only=loaded_files(request.spec, request.spec_path),
         made_by=native_identity(lock, bytecode=spec.compile_bytecode),
     )
-    return plan, Materials(base, interpreter, request.addresses, known)
-
-
-def _debian_interpreter(spec: ImageSpec, lock: Lock, progress: Progress) -> Interpreter | None:
-    # Only other platforms need it, and it brings all that makes a base.
-    from imagekit.builders.debian_root import debian_interpreter  # noqa: PLC0415
-
-    return debian_interpreter(spec.builder_options, lock, progress)
+    return plan, materials(request, lock, base, known)

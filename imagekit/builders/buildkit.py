@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from typing import final
 
 from imagekit.builders.base_image import base_image
+from imagekit.builders.delivering import all_targets, delivered_from_here
 from imagekit.builders.frontend import Input, Prepared, frontend_input, prepare, registry_base
 from imagekit.builders.layerings import LOCK_ANNOTATION
 from imagekit.builders.model import BuildRequest, Built
 from imagekit.builders.naming import common_tag
 from imagekit.builders.steps import StepTasks
-from imagekit.builders.targets import Target, deliver
 from imagekit.builders.worker_options import addresses, caches, certificates
 from imagekit.buildkit.solve import Request, solve
 from imagekit.buildkit.transport import Transport, open_transport
@@ -30,7 +30,6 @@ from imagekit.oci.destinations import Destination, read_image
 from imagekit.oci.image import Image
 from imagekit.oci.index import ImageIndex, Named
 from imagekit.oci.scratch import scratch_directory
-from imagekit.oci.store import Store
 from imagekit.paths import cache_directory
 from imagekit.registry.client import RegistryClient
 from imagekit.registry.reference import RegistryReference, is_loopback
@@ -59,7 +58,7 @@ class BuildkitBuilder:
             ]
             _refuse(jobs)
             tag = common_tag([each.plan.tag for each in prepared])
-            targets = _targets(request, tag)
+            targets = all_targets(request, tag)
             if len(jobs) == 1 and len(targets) == 1 and isinstance(targets[0], RegistryReference):
                 return _pushed(jobs[0], targets[0], tag)
             if options.get("provenance"):
@@ -69,7 +68,7 @@ class BuildkitBuilder:
                 )
             images = tuple(each.image() for each in jobs)
         named: Named = images[0] if len(images) == 1 else ImageIndex(images)
-        return _delivered(request, named, targets, tag)
+        return delivered_from_here(request, named, tag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,26 +147,8 @@ def _refuse(jobs: list[_Platform]) -> None:
         )
 
 
-def _targets(request: BuildRequest, tag: str) -> list[Target]:
-    targets: list[Target] = list(request.to)
-    if request.push:
-        targets.append(RegistryReference.parse(f"{request.reference}:{tag}"))
-    return targets
-
-
 def _pushed(job: _Platform, target: RegistryReference, tag: str) -> Built:
     digest = job.push(target)
     client = RegistryClient()
     read = functools.cache(functools.partial(client.pull_all, target.at(digest)))
     return Built(job.prepared.request.reference, tag, digest, read)
-
-
-def _delivered(request: BuildRequest, named: Named, targets: list[Target], tag: str) -> Built:
-    name = f"{request.reference}:{tag}"
-    client = RegistryClient(progress=request.progress)
-    for target in targets:
-        deliver(named, target, name, client)
-    client.close()
-    if not targets:
-        Store().add(named, name)
-    return Built(request.reference, tag, named.digest, lambda: named)

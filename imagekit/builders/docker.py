@@ -3,36 +3,18 @@
 
 from __future__ import annotations
 
-import atexit
-import contextlib
-import functools
-import os
-import shutil
-import threading
-from collections.abc import Mapping
-from typing import BinaryIO, cast, final
+from typing import final
 
 from imagekit.builders.base_image import base_image
+from imagekit.builders.engine_images import built_there, delivered, loaded_base, one_platform
 from imagekit.builders.frontend import Prepared, frontend_input, prepare, registry_base
 from imagekit.builders.model import BuildRequest, Built
 from imagekit.builders.steps import StepTasks
-from imagekit.builders.targets import EngineName, Target, deliver
 from imagekit.buildkit.endpoint import find_endpoint
 from imagekit.buildkit.engine import Engine
 from imagekit.buildkit.solve import Request, solve
 from imagekit.buildkit.transport import EngineTransport
-from imagekit.errors import BuildError
-from imagekit.oci.archive import stream_docker_archive
-from imagekit.oci.digest import hexadecimal
-from imagekit.oci.docker_archive import read_docker_archive
-from imagekit.oci.image import Image
-from imagekit.oci.scratch import scratch_directory
-from imagekit.paths import cache_directory
-from imagekit.registry.client import RegistryClient
-from imagekit.registry.credentials import find_credentials
-from imagekit.registry.reference import RegistryReference
 
-_BASE = "localhost/imagekit/base"
 _LINK_SINCE = 23
 """The first major version of the engine whose BuildKit knows `COPY --link`."""
 
@@ -42,26 +24,12 @@ class DockerBuilder:
     """Builds in the engine that the docker program would use."""
 
     def build(self, request: BuildRequest) -> Built:
-        if len(request.locks) > 1:
-            raise BuildError(
-                "a Docker Engine keeps images of one platform, and the spec names several",
-                hint="`builder: buildkit` and `builder: native` build them all",
-            )
+        one_platform(request)
         prepared = prepare(request, request.locks[0])
         engine = Engine(find_endpoint(request.environ))
-        name = f"{request.reference}:{prepared.plan.tag}"
-        response = self._solve(engine, prepared, name)
-        digest = response.get("containerimage.digest", "")
-        # Without the containerd image store an engine has no manifests, and says the ID here.
-        has_manifest = response.get("containerimage.config.digest", digest) != digest
-        built = Built(
-            request.reference,
-            prepared.plan.tag,
-            digest if has_manifest else "",
-            functools.cache(functools.partial(_saved, engine, name)),
-            digest,
-        )
-        return _delivered(engine, request, built, name)
+        response = self._solve(engine, prepared, f"{request.reference}:{prepared.plan.tag}")
+        built = built_there(engine, request, prepared.plan.tag, response)
+        return delivered(engine, request, built)
 
     def _solve(self, engine: Engine, prepared: Prepared, name: str) -> dict[str, str]:
         request = prepared.request
@@ -80,74 +48,4 @@ def _base_name(engine: Engine, prepared: Prepared) -> str:
     named = registry_base(prepared.lock)
     if named is not None:
         return named
-    image = base_image(prepared)
-    name = f"{_BASE}:{hexadecimal(image.config_digest)[:32]}"
-    if engine.find(name) is None:
-        task = prepared.request.progress.task("loading the base into the Docker Engine")
-        _load(engine, image, name)
-        task.done()
-    return name
-
-
-def _load(engine: Engine, image: Image, name: str) -> None:
-    reading, writing = os.pipe()
-
-    def write() -> None:
-        # The engine may stop reading; it says why.
-        with contextlib.suppress(BrokenPipeError), os.fdopen(writing, "wb") as stream:
-            stream_docker_archive(image, stream, [name])
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        with os.fdopen(reading, "rb") as stream:
-            engine.load(stream)
-    finally:
-        writer.join()
-
-
-def _saved(engine: Engine, name: str) -> Image:
-    """The image out of the engine; its file stays until this process ends."""
-    folders = contextlib.ExitStack()
-    atexit.register(folders.close)
-    path = folders.enter_context(scratch_directory(cache_directory() / "saved")) / "image.tar"
-    with engine.save(name) as response, path.open("wb") as stream:
-        shutil.copyfileobj(cast("BinaryIO", response), stream, 1 << 20)
-    return read_docker_archive(path)
-
-
-def _delivered(engine: Engine, request: BuildRequest, built: Built, name: str) -> Built:
-    """The image at all places of the request; its digest is a registry's where there is one."""
-    targets: list[Target] = list(request.to)
-    if request.push:
-        targets.append(RegistryReference.parse(name))
-    digest = built.digest
-    client = RegistryClient(progress=request.progress)
-    for target in targets:
-        if isinstance(target, RegistryReference):
-            digest = _push(engine, name, target, request.environ)
-        elif isinstance(target, EngineName):
-            repository, _, tag = target.name.rpartition(":")
-            engine.tag(name, repository, tag)
-        else:
-            deliver(built.named, target, name, client)
-    client.close()
-    return Built(built.reference, built.tag, digest, built.read, built.image_id)
-
-
-def _push(engine: Engine, name: str, target: RegistryReference, environ: Mapping[str, str]) -> str:
-    if not target.tag:
-        raise BuildError(f"pushing to {target}: the engine pushes tags only", hint="name a tag")
-    repository = f"{target.host}/{target.repository}"
-    engine.tag(name, repository, target.tag)
-    found = find_credentials(target.host, target.repository, environ)
-    login: dict[str, str] = {}
-    if found is not None:
-        login = {
-            "username": found.username,
-            "password": found.password,
-            "identitytoken": found.identity_token,
-            "registrytoken": found.registry_token,
-            "serveraddress": target.host,
-        }
-    return engine.push(repository, target.tag, login)
+    return loaded_base(engine, base_image(prepared), prepared.request.progress)

@@ -18,11 +18,18 @@ from imagekit.lock.model import Lock
 from imagekit.spec.model import ImageSpec
 
 _PACKAGE = Path(__file__).parent.parent
+_ENVD = (
+    "layers/apply_layer.py",
+    "planning/envd.py",
+    "planning/rendering.py",
+    "planning/templates/build.envd.j2",
+)
 _DOCKERFILE = (
     "layers/compile_installed.py",
     "layers/users.py",
     "layers/venv.py",
     "planning/dockerfile.py",
+    "planning/rendering.py",
     "planning/templates/image.Dockerfile.j2",
 )
 """What decides what a Dockerfile's build leaves."""
@@ -36,6 +43,9 @@ def identity(spec: ImageSpec, lock: Lock) -> Mapping[str, str]:
     """Of the builder that the spec names."""
     if is_native(spec):
         return native_identity(lock, bytecode=spec.compile_bytecode)
+    if spec.builder == "envd":
+        native = native_identity(lock, bytecode=spec.compile_bytecode)
+        return {**native, "builder": "envd", "template": _digest_of(_ENVD)}
     return dockerfile_identity()
 
 
@@ -55,10 +65,14 @@ def native_identity(lock: Lock, *, bytecode: bool) -> Mapping[str, str]:
     return found
 
 
-@cache
 def dockerfile_identity() -> Mapping[str, str]:
     """Of builders that work by a Dockerfile: a digest of what writes it."""
+    return {"builder": "dockerfile", "template": _digest_of(_DOCKERFILE)}
+
+
+@cache
+def _digest_of(names: tuple[str, ...]) -> str:
     digest = hashlib.sha256()
-    for name in _DOCKERFILE:
+    for name in names:
         digest.update((_PACKAGE / name).read_bytes())
-    return {"builder": "dockerfile", "template": digest.hexdigest()}
+    return digest.hexdigest()

@@ -17,6 +17,7 @@ from imagekit.spec.builder_rules import GROUP
 BUILDERS: Mapping[str, str] = {
     "buildkit": "imagekit.builders.buildkit:BuildkitBuilder",
     "docker": "imagekit.builders.docker:DockerBuilder",
+    "envd": "imagekit.builders.envd:EnvdBuilder",
 }
 """Beside the native one, which is built in."""
 

@@ -80,6 +80,12 @@ class Engine:
         query = urlencode({"repo": repository, "tag": tag})
         self._discard("POST", f"/images/{quote(name, safe='/:@')}/tag?{query}")
 
+    def untag(self, name: str) -> None:
+        """Take a name away; an image that has another one stays, and so does its build cache."""
+        with self._request("DELETE", f"/images/{quote(name, safe='/:@')}?noprune=1") as response:
+            if response.status != http.client.NOT_FOUND:
+                self._checked(response)
+
     def load(self, archive: IO[bytes]) -> None:
         """Take the images out of a docker-archive, which is sent as it is read.
 
@@ -152,8 +158,9 @@ class Engine:
     ) -> http.client.HTTPResponse:
         connection = _Connection(self.endpoint)
         chunked = body is not None
+        sent = {"Connection": "close", **(headers or {})}
         try:
-            connection.request(method, path, body, dict(headers or {}), encode_chunked=chunked)
+            connection.request(method, path, body, sent, encode_chunked=chunked)
             return connection.getresponse()
         except (OSError, http.client.HTTPException) as error:
             connection.close()

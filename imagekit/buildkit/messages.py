@@ -11,9 +11,9 @@ from __future__ import annotations
 MESSAGES = {
     # moby.buildkit.v1, the service Control
     "SolveRequest": (
-        "1 Ref:string, 3 Exporter:string, 4 ExporterAttrs:map<string,string>, 5 Session:string, "
-        "6 Frontend:string, 7 FrontendAttrs:map<string,string>, 8 Cache:CacheOptions, "
-        "9 Entitlements:string*"
+        "1 Ref:string, 3 Exporter:string, "
+        "4 ExporterAttrs:map<string,string>, 5 Session:string, 6 Frontend:string, "
+        "7 FrontendAttrs:map<string,string>, 8 Cache:CacheOptions, 9 Entitlements:string*"
     ),
     "CacheOptions": "4 Exports:CacheEntry*, 5 Imports:CacheEntry*",
     "CacheEntry": "1 Type:string, 2 Attrs:map<string,string>",
@@ -42,6 +42,19 @@ MESSAGES = {
     ),
     "Platform": "1 Architecture:string, 2 OS:string, 3 Variant:string",
     "BuildkitVersion": "1 package:string, 2 version:string, 3 revision:string",
+    # moby.buildkit.v1.frontend, the service LLBBridge: builds whose frontend is the client
+    "BridgeSolveRequest": "1 Definition:Definition, 5 allowResultReturn:bool, "
+    "6 allowResultArrayRef:bool",
+    "BridgeSolveResponse": "3 result:BridgeResult",
+    "BridgeResult": "1 refDeprecated:string, 3 ref:BridgeRef, 10 metadata:map<string,bytes>",
+    "BridgeRef": "1 id:string",
+    "ReturnRequest": "1 result:BridgeResult",
+    "ReturnResponse": "",
+    # pb: what such a build consists of
+    "Definition": "1 def:bytes*",
+    "Op": "1 inputs:OpInput*, 3 source:OpSource, 10 platform:Platform",
+    "OpInput": "1 digest:string, 2 index:int64",
+    "OpSource": "1 identifier:string, 2 attrs:map<string,string>",
     # the session's services, which the worker calls here
     "Packet": "1 type:int64, 2 stat:Stat, 3 ID:uint64, 4 data:bytes",
     "Stat": (

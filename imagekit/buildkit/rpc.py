@@ -11,6 +11,7 @@ import grpc
 from imagekit.buildkit.protobuf import decode, encode
 
 _CONTROL = "/moby.buildkit.v1.Control/"
+_BRIDGE = "/moby.buildkit.v1.frontend.LLBBridge/"
 
 
 def solve(channel: grpc.Channel) -> Any:
@@ -28,6 +29,15 @@ def session(channel: grpc.Channel) -> Any:
 def list_workers(channel: grpc.Channel) -> Any:
     names = codecs("ListWorkersRequest", "ListWorkersResponse")
     return channel.unary_unary(_CONTROL + "ListWorkers", *names)
+
+
+def bridge_solve(channel: grpc.Channel) -> Any:
+    names = codecs("BridgeSolveRequest", "BridgeSolveResponse")
+    return channel.unary_unary(_BRIDGE + "Solve", *names)
+
+
+def bridge_return(channel: grpc.Channel) -> Any:
+    return channel.unary_unary(_BRIDGE + "Return", *codecs("ReturnRequest", "ReturnResponse"))
 
 
 def codecs(sent: str, received: str) -> tuple[Any, Any]:

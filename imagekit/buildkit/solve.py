@@ -3,23 +3,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
-import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import Any, final
 
 import grpc
 
 from imagekit.buildkit import rpc
+from imagekit.buildkit.given import Given, give
 from imagekit.buildkit.session import Offer, Session
 from imagekit.buildkit.status import Listener, Reader
 from imagekit.buildkit.transport import Transport
 from imagekit.errors import BuildError
-from imagekit.interrupts import told_of_interrupts
+from imagekit.interrupts import terminable, told_of_interrupts
 
 _FRONTEND = "dockerfile.v0"
 _LINES_SHOWN = 20
@@ -45,6 +43,7 @@ class Request:
         exporter: what the worker does with the result, such as `moby`, `image` or `oci`.
         exporter_options: such as `name` and `push`.
         entitlements: what the steps may do beyond the usual, such as `network.host`.
+        given: in place of a Dockerfile: an image that the worker has, with other settings.
     """
 
     options: Mapping[str, str] = field(default_factory=dict)
@@ -53,13 +52,14 @@ class Request:
     cache_from: Sequence[Cache] = ()
     cache_to: Sequence[Cache] = ()
     entitlements: Sequence[str] = ()
+    given: Given | None = None
 
     def message(self, reference: str, session: str) -> dict[str, Any]:
+        frontend = {"Frontend": _FRONTEND, "FrontendAttrs": dict(self.options)}
         return {
             "Ref": reference,
             "Session": session,
-            "Frontend": _FRONTEND,
-            "FrontendAttrs": dict(self.options),
+            **(frontend if self.given is None else {}),
             "Exporter": self.exporter,
             "ExporterAttrs": dict(self.exporter_options),
             "Cache": {"Exports": _entries(self.cache_to), "Imports": _entries(self.cache_from)},
@@ -80,9 +80,9 @@ def solve(
         ImagekitError: something of this machine's that the worker asked for could not be given.
     """
     build = _Build(transport, listener)
-    with _terminable(), Session(transport, offer) as session:
+    with terminable(), Session(transport, offer) as session:
         try:
-            return build.run(request.message(build.reference, session.identifier))
+            return build.run(request, session.identifier)
         except grpc.RpcError as error:
             raise session.failure or build.explained(error) from error
 
@@ -95,15 +95,17 @@ class _Build:
         self._listener = listener
         self._reader = Reader()
 
-    def run(self, message: Mapping[str, Any]) -> dict[str, str]:
+    def run(self, request: Request, session: str) -> dict[str, str]:
         channel = self._transport.channel
-        answer = rpc.solve(channel).future(message)
+        answer = rpc.solve(channel).future(request.message(self.reference, session))
         # Only asked now: a worker does not know a build before it was told of it.
         updates = rpc.status(channel)({"Ref": self.reference})
         watcher = threading.Thread(target=self._watch, args=(updates,), daemon=True)
         watcher.start()
         try:
             with told_of_interrupts(answer.cancel):
+                if request.given is not None:
+                    give(channel, self.reference, request.given)
                 response: dict[str, str] = answer.result().get("ExporterResponse", {})
         except grpc.FutureCancelledError as error:
             raise BuildError("interrupted; the worker was told to stop") from error
@@ -158,21 +160,3 @@ def _without_prefixes(text: str) -> str:
     for prefix in ("failed to solve: ", "failed to solve with frontend dockerfile.v0: "):
         text = text.removeprefix(prefix)
     return text.strip() or "it failed and did not say why"
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM interrupts the block, so that all that it opened is closed."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

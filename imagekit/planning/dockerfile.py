@@ -10,12 +10,10 @@ is a CA bundle. Neither leaves a trace, since mounted secrets are no part of any
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from imagekit.errors import BuildError
@@ -23,6 +21,7 @@ from imagekit.layers.grouping import Weighed, arrange
 from imagekit.layers.venv import PREFIX, Venv
 from imagekit.lock.model import LockedWheel
 from imagekit.planning.planner import Plan
+from imagekit.planning.rendering import template
 from imagekit.planning.steps import (
     AddUser,
     Configure,
@@ -122,7 +121,7 @@ def render_dockerfile(plan: Plan, base: str, *, link: bool = True) -> Dockerfile
         "workdir": _plain_or_quoted(configure.workdir),
         "entrypoint": json.dumps(list(configure.entrypoint)),
     }
-    text = _template().render(values, arguments=sorted(arguments))
+    text = template("image.Dockerfile.j2").render(values, arguments=sorted(arguments))
     return Dockerfile(text, arguments, stages)
 
 
@@ -265,17 +264,3 @@ def _plain_or_quoted(text: str) -> str:
 def quoted(text: str) -> str:
     """One word for an instruction that expands variables: its value is exactly `text`."""
     return '"' + _ESCAPED.sub(r"\\\g<0>", text) + '"'
-
-
-@functools.cache
-def _template() -> Any:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - slow
-
-    environment = Environment(  # noqa: S701 - Dockerfiles, not HTML
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("image.Dockerfile.j2")

@@ -52,6 +52,7 @@ OPTIONS: Mapping[str, Mapping[str, Check]] = {
         "cache_to": _text,
         "provenance": _provenance,
     },
+    "envd": {**_DEBIAN, "address": _text},
 }
 """By builder; every one of ours stands here."""
 

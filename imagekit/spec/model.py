@@ -241,7 +241,7 @@ class ImageSpec:
         default=None,
         metadata=_about(
             "text",
-            "Who builds the image: `native` (default), `docker` or `buildkit`; see builders.md.",
+            "Who builds: `native` (default), `docker`, `buildkit` or `envd`; see builders.md.",
         ),
     )
     builder_options: Mapping[str, str] = field(
