@@ -40,4 +40,4 @@ def test_an_unknown_one_is_refused_with_near_names() -> None:
     """As a wrong command line."""
     result = run("show", "pandra")
     assert result.exit_code == 2
-    assert "there is no plugin 'pandra'; did you mean pandera?" in result.output
+    assert "there is no plugin 'pandra'; did you mean pandera" in result.output
