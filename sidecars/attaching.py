@@ -24,8 +24,9 @@ from .sidecar import Sidecar
 from .sizes import has_disk_limit
 from .steps import is_holding
 
-DRAIN_SECONDS = 30
+STOP_SECONDS = 30
 """What a server may take to stop, after the task has stopped."""
+_END_SECONDS = 10  # of these for its end, after it has drained
 _TASK_SECONDS = 30  # Kubernetes' own default for all of a pod
 
 
@@ -95,10 +96,11 @@ def _end_with_the_task(spec: dict[str, Any], sidecar: Sidecar, parts: Parts) -> 
         raise PodError(
             [f"activeDeadlineSeconds {limit} ends before the server's {budget} to start"]
         )
-    grace = spec.setdefault("terminationGracePeriodSeconds", _TASK_SECONDS + DRAIN_SECONDS)
-    if not isinstance(grace, int) or grace < DRAIN_SECONDS:
+    stop = max(STOP_SECONDS, parts.drain_seconds + _END_SECONDS)
+    grace = spec.setdefault("terminationGracePeriodSeconds", _TASK_SECONDS + stop)
+    if not isinstance(grace, int) or grace < stop:
         raise PodError(
-            [f"terminationGracePeriodSeconds {grace} is less than the server's {DRAIN_SECONDS}"],
+            [f"terminationGracePeriodSeconds {grace} is less than the server's {stop}"],
             hint="the server stops after the task, in what is left of the pod's time",
         )
 

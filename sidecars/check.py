@@ -27,7 +27,10 @@ _REFERENCE = re.compile(r"(?<!\$)(?:\$\$)*\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)")
 
 
 def problems_of(pod: Mapping[str, Any], *, template: bool = False) -> list[str]:
-    """Every problem, in the pod's order. A template's containers get their images later."""
+    """Every problem, in the pod's order.
+
+    The containers of a template get their images later; its init containers get none from anybody.
+    """
     try:
         spec = spec_of(pod)
         return [*_pod_problems(spec), *_container_problems(spec, template=template)]
@@ -94,7 +97,7 @@ def _container_problems(spec: Mapping[str, Any], *, template: bool) -> Iterator[
     for key, container in all_containers(spec):
         name = container.get("name")
         found = [
-            *_identity(container, template=template),
+            *_identity(container, template=template and key == "containers"),
             *_lifecycle(container, initial=key == "initContainers"),
             *_stopping(container, spec.get("terminationGracePeriodSeconds", 30)),
             *_ports(container),
@@ -110,8 +113,11 @@ def _container_problems(spec: Mapping[str, Any], *, template: bool) -> Iterator[
 def _identity(container: Mapping[str, Any], *, template: bool) -> Iterator[str]:
     if not LABEL.fullmatch(str(container.get("name", ""))):
         yield "its name is no DNS label"
-    if not template and not container.get("image"):
+    image = str(container.get("image") or "")
+    if not template and not image:
         yield "it has no image"
+    if not template and "{{" in image:
+        yield f"nobody fills its image {image!r} in"
 
 
 def _lifecycle(container: Mapping[str, Any], *, initial: bool) -> Iterator[str]:

@@ -51,6 +51,8 @@ class Parts:
     mounts: tuple[dict[str, Any], ...]
     """Of the task."""
     pull_secrets: tuple[dict[str, Any], ...]
+    drain_seconds: int
+    """Of the server, once it is told to stop."""
     group: int | None
     """The group that has to own the store, where it outlives the pod."""
 
@@ -82,6 +84,7 @@ def render(sidecar: Sidecar, primary: Mapping[str, Any], *, has_disk_limit: bool
         environment=(*environment, *own),
         mounts=tuple(_task_mounts(sidecar)),
         pull_secrets=tuple({"name": name} for name in sidecar.pull_secrets),
+        drain_seconds=served.drain_seconds,
         group=served.group if sidecar.store else None,
     )
 

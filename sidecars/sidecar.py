@@ -60,6 +60,8 @@ class Server:
     shm: str | None = None
     user: int | None = None
     group: int | None = None
+    drain_seconds: int = 0
+    """How long it lets requests end that are under way when it is told to stop."""
     copies: bool = False
     """It copies the files that a step brings into a store of its own."""
     fetches: bool = False
@@ -162,8 +164,11 @@ class Sidecar:
     @property
     def weights_size(self) -> str | None:
         """A quantity: what is said, or what the locks of the files add up to."""
-        if self.weights is not None:
-            return self.weights
+        return self.locked_size if self.weights is None else self.weights
+
+    @property
+    def locked_size(self) -> str | None:
+        """What the locks of the files add up to, if all of them have one."""
         sizes = [each.size_bytes for each in self.fetched.values()]
         if not sizes or self.files is None or None in sizes:
             return None
@@ -254,11 +259,6 @@ def _file_problems(sidecar: Sidecar) -> Iterator[str]:
         yield "inputs: a query may be a signature, which a pod's text is no place for"
     if sidecar.fetched and "image" in (sidecar.store or {}):
         yield "store is an image, which is read-only: nothing can be fetched into it"
-    folder = (sidecar.store or {}).get("emptyDir") or {}
-    if sidecar.weights_size and "sizeLimit" in folder:
-        needed, room = parse_quantity(sidecar.weights_size), folder["sizeLimit"]
-        if needed > parse_quantity(room):
-            yield f"store has room for {room}, and the weights are {format_bytes(needed)}"
 
 
 def _fetch_environment_problems(sidecar: Sidecar) -> Iterator[str]:
@@ -275,10 +275,28 @@ def _number_problems(sidecar: Sidecar) -> Iterator[str]:
         yield f"gpu={sidecar.gpu} is negative"
     if sidecar.startup_timeout is not None and sidecar.startup_timeout <= 0:
         yield f"startup_timeout={sidecar.startup_timeout} leaves no time to start"
-    for key in ("cpu", "memory", "shm", "weights", "speed"):
-        text = getattr(sidecar, key)
-        if text is not None:
-            yield from _quantity_problems(key, text)
+    amounts = {key: getattr(sidecar, key) for key in ("cpu", "memory", "shm", "weights", "speed")}
+    given = {key: text for key, text in amounts.items() if text is not None}
+    wrong = [problem for key, text in given.items() for problem in _quantity_problems(key, text)]
+    yield from wrong or _weight_problems(sidecar)
+
+
+def _weight_problems(sidecar: Sidecar) -> Iterator[str]:
+    """A model that is bigger than what there is for it."""
+    if sidecar.weights_size is None:
+        return
+    needed = parse_quantity(sidecar.weights_size)
+    if sidecar.gpu == 0 and needed > parse_quantity(sidecar.memory):
+        yield (
+            f"without a GPU the weights need {format_bytes(needed)} of memory, and memory is"
+            f" {sidecar.memory}"
+        )
+    room = ((sidecar.store or {}).get("emptyDir") or {}).get("sizeLimit")
+    if room is not None and needed > parse_quantity(room):
+        yield f"store has room for {room}, and the weights are {format_bytes(needed)}"
+    locked = parse_quantity(sidecar.locked_size or "0")
+    if locked > needed:
+        yield f"weights are {sidecar.weights}, and the files' locks say {format_bytes(locked)}"
 
 
 def _quantity_problems(key: str, text: str) -> Iterator[str]:

@@ -15,6 +15,7 @@ from .engines.variables import literal, variables
 from .errors import PodError
 from .references import FOLDER as INPUTS
 from .sidecar import Server, Sidecar
+from .sizes import store_bytes
 
 RUNTIME = ("/opt/venv/bin/python", "-I", "-m", "sidecars")
 """How a step calls this package in an image of ours."""
@@ -90,8 +91,10 @@ def _preparing(
     step = _step(sidecar, primary, "prepare", "prepare")
     work: dict[str, Any] = {}
     if sidecar.fetched:
+        size = store_bytes(sidecar, served)
+        room = {"room_bytes": size} if size else {}
         work["downloads"] = [
-            {**files.described(), "into": f"{served.store_path}/{folder}"}
+            {**files.described(), "into": f"{served.store_path}/{folder}", **room}
             for folder, files in sidecar.fetched.items()
         ]
     if served.configuration is not None:

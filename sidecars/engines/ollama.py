@@ -47,7 +47,7 @@ class Ollama:
 
     @property
     def default_image(self) -> str | None:
-        return "ollama/ollama:0.18.2"
+        return "ollama/ollama:0.40.2"
 
     def serve(self, sidecar: Sidecar) -> Server:
         fields = self._fields(sidecar)

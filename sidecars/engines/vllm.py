@@ -22,13 +22,16 @@ _OURS = {
     "port": "port",
     "host": "nothing: the kubelet asks the pod's address",
     "model": "model",
-    "served_model_name": "served_name",
+    "served_model_name": "served_name or aliases",
     "api_key": "api_key",
     "lora_modules": "loras",
     "enable_lora": "loras or lora_directory",
 }
 """Arguments that a field of the sidecar drives; the task would not learn of them otherwise."""
 _CONFIGURATION = f"{FOLDER}/vllm.yaml"
+_DRAIN = "shutdown_timeout"
+_DRAIN_SECONDS = 20
+"""For requests under way after SIGTERM. Old releases have no such flag."""
 _SHM_BYTES_PER_GPU = 2 * 1024**3
 
 
@@ -46,6 +49,8 @@ class VLLM:
     hf_token: SecretKey | None = None
     loras: Mapping[str, str] = field(default_factory=dict)
     """Adapters by name: a path, or a name on the hub, or `{{.inputs.NAME}}`."""
+    aliases: tuple[str, ...] = ()
+    """More names of the model, besides the one that the task is told."""
     lora_directory: str | None = None
     """A folder of adapters, DIR/NAME/adapter_config.json, loaded when a request names one.
 
@@ -64,7 +69,7 @@ class VLLM:
 
     @property
     def default_image(self) -> str | None:
-        return "vllm/vllm-openai:v0.18.0"
+        return "vllm/vllm-openai:v0.32.0"
 
     def serve(self, sidecar: Sidecar) -> Server:
         if problems := list(self._problems(sidecar)):
@@ -78,8 +83,20 @@ class VLLM:
             environment=tuple(self._environment(sidecar)),
             store_path=STORE if keeps else None,
             shm=format_bytes(max(1, sidecar.gpu) * _SHM_BYTES_PER_GPU),
+            drain_seconds=self._drain_seconds(sidecar),
             configuration={"path": _CONFIGURATION, "values": encoded(later)} if later else None,
         )
+
+    def _drain_seconds(self, sidecar: Sidecar) -> int:
+        """Of another image only what the arguments say: an old one dies of an unknown flag."""
+        given = {name.lstrip("-").replace("-", "_"): each for name, each in self.arguments.items()}
+        seconds = given.get(_DRAIN, 0 if sidecar.image else _DRAIN_SECONDS)
+        return seconds if isinstance(seconds, int) else 0
+
+    def _names(self, sidecar: Sidecar) -> tuple[str, ...] | None:
+        """The task's own name for the model comes first; None where vLLM gives it that itself."""
+        is_told = sidecar.files or sidecar.served_name or self.aliases
+        return (sidecar.client_name, *self.aliases) if is_told else None
 
     def _later(self) -> dict[str, Argument]:
         """The arguments whose values are known when the pod runs."""
@@ -113,10 +130,12 @@ class VLLM:
         ours: dict[str, Argument] = {
             "config": _CONFIGURATION if self._later() else None,
             "model": _place(sidecar),
-            "served_model_name": sidecar.client_name if sidecar.files else sidecar.served_name,
+            "served_model_name": self._names(sidecar),
             "host": "0.0.0.0",  # noqa: S104 - the kubelet probes the pod's address
             "port": sidecar.server_port,
         }
+        if not sidecar.image:
+            ours[_DRAIN] = _DRAIN_SECONDS
         loras = {name: as_path(path) for name, path in self.loras.items()}
         for name in sidecar.adapters:
             loras[name] = f"{STORE}/{sidecar.adapters_folder}/{name}"

@@ -23,6 +23,7 @@ from .download import RANGE_BYTES, download
 from .layers import unpack, unpacked
 from .objects import fetch_objects
 from .remote import Remote, wanted
+from .room import bytes_in, check_room
 from .sources import OBJECTS, Listing, listing_of
 from .web import StatusError
 
@@ -133,7 +134,7 @@ def _fetched(
             return listing.exact, _listed(listing, folder, description, until, say, range_bytes)
         except StatusError as error:
             # A registry's token lives for minutes; what has come already is not asked for again.
-            size = _size_of(folder)
+            size = bytes_in(folder)
             if error.status != 401 or size <= before:
                 raise
             before = size
@@ -154,6 +155,8 @@ def _listed(
         files = [_pinned(each, pins) for each in files if each.is_tar or each.path in pins]
     if not files:
         raise FilesError(f"{_public(listing.exact)} has no file that is wanted")
+    total = sum(each.size_bytes or 0 for each in files)
+    check_room(total, folder, description.get("room_bytes"))
     known = {each.path: unpacked(os.path.join(folder, each.path), folder) for each in files}
     missing = [each for each in files if known[each.path] is None]
     found = download(missing, folder, until, say, range_bytes)
@@ -191,15 +194,6 @@ def _check_lock(description: Mapping[str, Any], found: Mapping[str, str], folder
         raise FilesError(f"not the files of the lock: {', '.join(changed)}")
     if more := sorted(set(found) - set(pins)):
         raise FilesError(f"the lock knows nothing of {', '.join(more)}")
-
-
-def _size_of(folder: str) -> int:
-    """In blocks that are there: files under way are as long as they will be."""
-    return sum(
-        os.stat(os.path.join(parent, name)).st_blocks
-        for parent, _, names in os.walk(folder)
-        for name in names
-    )
 
 
 def _public(source: str) -> str:

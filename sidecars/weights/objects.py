@@ -22,6 +22,7 @@ from ..files import is_safe_path
 from .delegate import command
 from .download import Progress
 from .remote import Remote, wanted
+from .room import check_room
 
 _AT_ONCE = 4
 _SCRATCH, _VERSIONS = ".scratch", ".versions.json"
@@ -52,7 +53,9 @@ def fetch_objects(
     notes = os.path.join(folder, _VERSIONS)
     with open(notes, "w") as file:
         json.dump(entries, file)
-    progress = Progress(say, sum(each["size_bytes"] for each in entries.values()))
+    total = sum(each["size_bytes"] for each in entries.values())
+    check_room(total, folder, description.get("room_bytes"))
+    progress = Progress(say, total)
 
     def fetch(path: str, entry: Mapping[str, Any]) -> None:
         if path not in there:

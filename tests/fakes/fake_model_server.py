@@ -128,6 +128,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._pull(data)
         elif self.path == "/api/create":
             self._create(data)
+        elif self.path == "/api/chat":
+            said = {"role": "assistant", "content": f"You said: {data['messages'][-1]['content']}"}
+            self._body(lie, {"model": data["model"], "message": said, "done": True})
         elif self.path == "/api/copy":
             self._copy(data["source"], data["destination"])
         elif self.path == "/api/delete":

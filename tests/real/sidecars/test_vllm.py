@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import subprocess
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +96,20 @@ def ask(server: Running, path: str, data: dict[str, Any]) -> Any:
     return text if data.get("stream") else json.loads(text)
 
 
+def wait_until_running(server: Running) -> None:
+    """Until its metrics tell of a request that it works on."""
+    place = server.task_environment["SIDECAR_MODEL_SERVER_URL"].removeprefix("http://")
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        connection = http.client.HTTPConnection(place, timeout=10)
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+        connection.close()
+        if re.search(r"^vllm:num_requests_running\{.*\} [1-9]", text, re.MULTILINE):
+            return
+    raise AssertionError("it never ran the request")
+
+
 def completion(server: Running, model: str) -> str:
     data = {"model": model, "prompt": "Hello there", "max_tokens": 16, "temperature": 0}
     return str(ask(server, "/v1/completions", data)["choices"][0]["text"])
@@ -138,23 +155,25 @@ def test_an_input_of_the_task_reached_it(server: Running) -> None:
     assert f"max_model_len': {LENGTH}" in with_limit or f"max_seq_len={LENGTH}" in with_limit
 
 
-def test_the_example_labels_its_texts(server: Running) -> None:
-    """With OpenAI's own client, as the example has it."""
-    places = [str(ROOT / "examples/vllm-batch/src"), str(ROOT)]
-    code = (
-        f"import sys, json; sys.path[:0] = {places!r};"
-        "import label; print(json.dumps(label.run(['a fine day', 'a bad one'])))"
-    )
+def ran_example(name: str, call: str, server: Running) -> Any:
+    """What the example's function returns, with OpenAI's own client."""
+    places = [str(ROOT / "examples" / name / "src"), str(ROOT)]
+    module = call.partition(".")[0]
+    code = f"import sys, json; sys.path[:0] = {places!r}; import {module};"
     done = subprocess.run(
-        [vllm_python(), "-c", code],
+        [vllm_python(), "-c", f"{code} print(json.dumps({call}))"],
         env=server.task_environment,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    labels = json.loads(done.stdout)
-    assert len(labels) == 2
+    return json.loads(done.stdout)
+
+
+def test_the_example_labels_its_texts(server: Running) -> None:
+    """Many questions at once."""
+    assert len(ran_example("vllm-batch", "label.run(['a fine day', 'a bad one'])", server)) == 2
 
 
 @pytest.fixture(scope="module")
@@ -183,9 +202,24 @@ def test_a_nim_is_gated_and_connected_to(nim: Running) -> None:
     assert completion(nim, "org/tiny")
 
 
+@pytest.mark.nginx
+def test_the_nim_example_compares(nim: Running) -> None:
+    """The model with its adapter, by the adapter's name."""
+    said = ran_example("nim-lora", "compare.run('Hello there', 'french')", nim)
+    assert set(said) == {"org/tiny", "french"}
+    assert said["org/tiny"] != said["french"]
+
+
 def test_it_ends_when_it_is_told_to(server: Running) -> None:
-    """Long before the kubelet would kill it; and then the task is told that it died."""
-    server.stop(30)
+    """After what it was asked before, and long before the kubelet would kill it; then the task is
+    told that it died."""
+    data = {"model": "org/tiny", "prompt": "Hello", "max_tokens": 300, "ignore_eos": True}
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask, server, "/v1/completions", data)
+        wait_until_running(server)
+        server.process.terminate()
+        assert asked.result()["usage"]["completion_tokens"] == 300
+    server.process.wait(30)
     with pytest.raises(ServerDiedError, match="the server died"):
         sidecars.connect(environment=server.task_environment, timeout=0.5)
 

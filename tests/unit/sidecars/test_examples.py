@@ -9,13 +9,13 @@ import shlex
 from pathlib import Path
 from types import ModuleType
 
+import kubernetes_validate
 import pytest
 import yaml
 from click.testing import CliRunner
 
 from imagekit.cli.main import program
 from imagekit.spec.load import load_spec
-from sidecars import problems_of
 from sidecars.engines import ENGINES
 from tests.fakes.fake_model_server import Script, serving
 from tests.house.project import ROOT
@@ -37,15 +37,35 @@ def command_of(folder: Path) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("kind", EXAMPLES)
-def test_the_command_of_an_example_works(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On its own pod, and the result is sound."""
-    monkeypatch.chdir(EXAMPLES[kind])
-    result = CliRunner().invoke(program, command_of(EXAMPLES[kind]), catch_exceptions=False)
+def sidecar(*words: str) -> str:
+    result = CliRunner().invoke(program, ["sidecar", *words], catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    pod = yaml.safe_load(result.stdout)
-    assert problems_of(pod) == []
-    assert any(each["name"] == "model-server" for each in pod["spec"]["initContainers"])
+    return result.stdout
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_the_command_of_an_example_works(
+    kind: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its pod is attached to, sound for check and schema; `render` has the same parts."""
+    monkeypatch.chdir(EXAMPLES[kind])
+    words = command_of(EXAMPLES[kind])[2:]
+    text = sidecar("attach", *words)
+    (tmp_path / "out.yaml").write_text(text)
+    assert sidecar("check", str(tmp_path / "out.yaml")) == ""
+    pod = yaml.safe_load(text)
+    kubernetes_validate.validate(pod, "1.36", strict=True)
+    task = pod["spec"]["containers"][0]
+    place = words.index("--pod")
+    own = [*words[:place], *words[place + 2 :]]
+    if "--gate-image" not in own:
+        own += ["--gate-image", task["image"]]
+    parts = yaml.safe_load(sidecar("render", *own))
+    assert parts["volumes"] == pod["spec"]["volumes"]
+    assert [each["name"] for each in parts["initContainers"]] == [
+        each["name"] for each in pod["spec"]["initContainers"]
+    ]
+    assert parts["env"] == task["env"][: len(parts["env"])]
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)

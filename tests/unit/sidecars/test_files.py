@@ -15,6 +15,7 @@ from sidecars.client import Connection
 from sidecars.errors import FilesError
 from sidecars.fetch import fetch
 from sidecars.prepare import prepare
+from sidecars.quantity import format_bytes
 from sidecars.steps import WORK
 from tests.fakes.fake_hub import Hub, serving_hub
 from tests.fakes.fake_model_server import Script, serving
@@ -47,6 +48,9 @@ def test_files_come_before_the_server_that_reads_them(kind: str) -> None:
     assert order[:2] == ["model-server-prepare", "model-server"]
     (download,) = work(result)["downloads"]
     assert download["source"] == "hf://org/model"
+    limits = [each.get("emptyDir", {}).get("sizeLimit") for each in result["spec"]["volumes"]]
+    if "room_bytes" in download:
+        assert format_bytes(download["room_bytes"]) in limits
     server, step = (container(result, f"model-server{end}") for end in ("", "-prepare"))
     store = next(each for each in server["volumeMounts"] if each["name"] == "model-server-store")
     assert download["into"].startswith(f"{store['mountPath']}/files/org-model-")
@@ -125,6 +129,11 @@ def test_ollama_is_made_of_files_in_a_volume() -> None:
         ({"files": FILES, "gate": "probe"}, "need a step of our runtime"),
         ({"files": FILES, "fetch_env": {"HF_TOKEN": "hf_x"}}, "belongs in fetch_secrets"),
         ({"adapters": {"A/B": FILES}}, "no DNS label"),
+        (
+            {"files": ModelFiles(source="hf://org/model", lock=LOCK), "weights": "4Gi"},
+            "weights are 4Gi, and the files' locks say 5Gi",
+        ),
+        ({"gpu": 0, "weights": "17Gi"}, "need 17Gi of memory, and memory is 16Gi"),
         ({"weights": "9Gi", "store": {"emptyDir": {"sizeLimit": "8Gi"}}}, "room for 8Gi"),
     ],
 )

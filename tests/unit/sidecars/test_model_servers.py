@@ -94,6 +94,27 @@ def test_vllms_adapters_are_static_or_found_in_a_folder() -> None:
     assert found["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "True"
 
 
+def test_vllms_model_may_have_several_names() -> None:
+    """The first is the one that the task is told."""
+    engine = VLLM(aliases=("small", "large"))
+    for fields, first in (({}, "org/model"), ({"served_name": "base"}, "base")):
+        args = shlex.join(server(vllm(engine=engine, **fields))["args"])
+        assert f"--served-model-name {first} small large" in args
+
+
+def test_vllm_drains_and_the_pod_waits_for_it() -> None:
+    """By a flag of the default image; another image is told only what the arguments say."""
+    assert "--shutdown-timeout 20" in shlex.join(server(vllm())["args"])
+    other = vllm(image="registry.example/vllm:0.6.0")
+    assert "--shutdown-timeout" not in server(other)["args"]
+    patient = vllm(engine=VLLM(arguments={"shutdown-timeout": 100}))
+    assert shlex.join(server(patient)["args"]).count("--shutdown-timeout") == 1
+    assert attach(pod(), vllm())["spec"]["terminationGracePeriodSeconds"] == 60
+    assert attach(pod(), patient)["spec"]["terminationGracePeriodSeconds"] == 140
+    with pytest.raises(PodError, match="60 is less than the server's 110"):
+        attach(pod(terminationGracePeriodSeconds=60), patient)
+
+
 def test_a_token_for_the_hub_may_be_absent() -> None:
     """Public models need none, and the server starts without the secret if it is optional."""
     assert "HF_TOKEN" not in variables(server(vllm()))

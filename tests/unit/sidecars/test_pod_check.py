@@ -47,6 +47,7 @@ def with_volume(volume: dict[str, Any], **fields: Any) -> dict[str, Any]:
         (pod(activeDeadlineSeconds=0), "activeDeadlineSeconds 0"),
         (task(name="Main"), "no DNS label"),
         (task(image=None), "no image"),
+        (task(image="{{.image.main.fqn}}"), "nobody fills its image"),
         (task(volumeMounts=MOUNT), "mounts volume 'shm', which the pod does not have"),
         (
             pod(volumes=[SHM], containers=[{**STEP, "volumeMounts": MOUNT * 2}]),

@@ -186,6 +186,18 @@ def test_a_lock_holds_every_byte(hub: Hub, tmp_path: Path) -> None:
     assert content(tmp_path / "c") == fewer
 
 
+def test_a_model_that_has_no_room_is_told_before_a_byte_comes(hub: Hub, tmp_path: Path) -> None:
+    """What its volume may hold, or what the disk has left."""
+    with pytest.raises(FilesError, match=r"1Mi, and their volume has room for 1Mi .*`weights`"):
+        brought(hub, tmp_path / "model", room_bytes=100_000)
+    lock = lock_of(FILES, f"hf://org/model@{hub.commit}")
+    lock["files"][2]["size_bytes"] = 2**60
+    with pytest.raises(FilesError, match=r"of files are to come, and \w+ are free"):
+        brought(hub, tmp_path / "model", lock=lock)
+    assert hub.content == []
+    brought(hub, tmp_path / "model", room_bytes=200_000)
+
+
 def test_several_pods_share_the_work(hub: Hub, tmp_path: Path) -> None:
     """One fetches, the others wait for it, and all find it whole."""
     logs: list[list[str]] = []
