@@ -26,7 +26,7 @@ def command() -> None:
 @click.option("--publish", multiple=True, help="[HOST:]PORT of the pod, on 127.0.0.1.")
 @click.option("--network", help="Of the engine's; by default one is made for the pod.")
 @click.option("--gpus", help="For the engine's --gpus; `none` takes them from the pod.")
-@click.option("--engine", type=click.Choice(["docker"]), default="docker")
+@click.option("--engine", type=click.Choice(["docker", "podman"]), default="docker")
 @output_option
 def run_command(pod: TextIO, engine: str, output: str, **given: Any) -> int:
     """Run the pod in a YAML file, - for stdin, to its end.

@@ -144,7 +144,7 @@ def lock_command(source: str, include: tuple[str, ...], timeout: float) -> None:
 @click.option("--secret-from", multiple=True, help="NAME=DIR or FILE.yaml, a Secret.")
 @click.option("--claim", multiple=True, help="NAME=DIR, for a persistent volume claim.")
 @click.option("--gpus", help="For the container engine's --gpus; `none` does without.")
-@click.option("--on", type=click.Choice(["docker"]), default="docker")
+@click.option("--on", type=click.Choice(["docker", "podman"]), default="docker")
 @_sidecar_options
 def up_command(
     secret_from: tuple[str, ...],

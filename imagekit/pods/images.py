@@ -64,10 +64,8 @@ async def _pulled(program: Program, name: str, problems: list[str], say: Say) ->
 
 
 async def _facts(program: Program, name: str) -> ImageFacts | None:
-    answer = await program.ask(
-        "image", "inspect", "--format", "{{json .Config}}\n{{json .Id}}", name
-    )
+    answer = await program.ask("image", "inspect", name)
     if answer.code:
         return None
-    config, identity = map(json.loads, answer.out.splitlines())
-    return facts_of(config or {}, identity)
+    (found,) = json.loads(answer.out)
+    return facts_of(found["Config"] or {}, found["Id"])

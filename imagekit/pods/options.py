@@ -50,6 +50,8 @@ class Seat:
     message_file: str
     cpus: int
     """What the engine's machine has."""
+    host_name: str = ""
+    """Where it is not that of the container whose network it shares."""
     gpus: str = ""
     """What `--gpus` is given, for a container that asks for one."""
     own_options: Sequence[str] = ()
@@ -100,6 +102,8 @@ def creation(container: Container, pod: Pod, seat: Seat) -> Creation:
 
 def _namespaces(pod: Pod, seat: Seat) -> Iterator[str]:
     yield from ("--network", f"container:{seat.pause}", "--ipc", f"container:{seat.pause}")
+    if seat.host_name:
+        yield from ("--hostname", seat.host_name)
     if pod.share_processes:
         yield from ("--pid", f"container:{seat.pause}")
 

@@ -145,6 +145,7 @@ class _Stage:
             names = [spec.name for spec in self._pod.containers]
             setup = Setup(
                 pod=self._pod,
+                folder=self._folder,
                 sandbox=sandbox,
                 starts=starts,
                 create=self._create,
@@ -205,15 +206,14 @@ class _Stage:
             return self._options.gpus
         if not any(GPU in container.limits for container in self._pod.containers):
             return ""
-        if self._program.name != "docker":
+        if not self._program.dialect.knows_runtimes:
             return ""
         runtimes = await self._program.do("info", "--format", "{{json .Runtimes}}")
         return "all" if '"nvidia"' in runtimes else ""
 
     async def _find_cpus(self) -> int:
         """An engine refuses a limit above what the machine has; a kubelet does not."""
-        asked = "{{.NCPU}}" if self._program.name == "docker" else "{{.Host.CPUs}}"
-        return int(await self._program.do("info", "--format", asked))
+        return int(await self._program.do("info", "--format", self._program.dialect.cpus))
 
     def _mount_problems(self, container: Container) -> Iterator[str]:
         variables = self._variables(container)
@@ -240,6 +240,7 @@ class _Stage:
         seat = Seat(
             name=sandbox.identity.of_run(run),
             pause=sandbox.pause,
+            host_name="" if self._shares_host_name() else self._pod.hostname,
             labels=sandbox.identity.labels,
             image=self._images[container.image],
             variables=variables,
@@ -252,6 +253,9 @@ class _Stage:
             read_only=frozenset(m.path for m in container.mounts if self._is_read_only(m)),
         )
         return creation(container, self._pod, seat)
+
+    def _shares_host_name(self) -> bool:
+        return self._pod.host_network or self._program.dialect.shares_host_name
 
     def _is_read_only(self, mount: Mount) -> bool:
         volume = self._pod.volumes[mount.volume]

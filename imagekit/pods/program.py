@@ -11,10 +11,12 @@ import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from imagekit.engines.container import ContainerEngine
 from imagekit.errors import EngineError
+from imagekit.pods.dialect import DIALECTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Program:
 
     def __init__(self, engine: ContainerEngine) -> None:
         self.engine = engine
+        self.dialect = DIALECTS[engine.program]
 
     @property
     def name(self) -> str:
@@ -50,6 +53,7 @@ class Program:
         environ: Mapping[str, str] | None = None,
         stdin: int = asyncio.subprocess.DEVNULL,
         errors: int = asyncio.subprocess.PIPE,
+        folder: Path | None = None,
     ) -> asyncio.subprocess.Process:
         """In a session of its own: a terminal's Ctrl-C is for us alone."""
         return await asyncio.create_subprocess_exec(
@@ -59,6 +63,7 @@ class Program:
             stdin=stdin,
             stdout=asyncio.subprocess.PIPE,
             stderr=errors,
+            cwd=folder,
             start_new_session=True,
         )
 
@@ -87,9 +92,12 @@ class Program:
             raise EngineError(f"{self.name} {words}: {answer.last_line}")
         return answer.out.decode(errors="replace").strip()
 
-    async def inspect(self, kind: str, names: Sequence[str], part: str) -> list[Any]:
-        """That part of each thing, such as `.State`; raises EngineError where one is missing."""
+    async def inspect(self, kind: str, names: Sequence[str]) -> list[Any]:
+        """All that is known of each; raises EngineError where one is missing.
+
+        Whole, as the two programs understand different things by `--format`.
+        """
         if not names:
             return []
-        text = await self.do(kind, "inspect", "--format", f"{{{{json {part}}}}}", *names)
-        return [json.loads(line) for line in text.splitlines()]
+        found: list[Any] = json.loads(await self.do(kind, "inspect", *names))
+        return found

@@ -8,6 +8,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from imagekit.errors import EngineError
@@ -41,6 +42,8 @@ from imagekit.pods.starts import Starts
 
 _LONGEST_MESSAGE_BYTES = 4096
 _LAST_LINES = 10
+_OOM = "oom"
+"""The file by which conmon tells that memory ran out; not all of Podman's versions read it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,8 @@ class Setup:
     """Everything that was found out before the first container starts."""
 
     pod: Pod
+    folder: Path
+    """Where the engine's program is started."""
     sandbox: Sandbox
     starts: Starts
     create: Callable[[Container, Run], Awaitable[Creation]]
@@ -82,9 +87,14 @@ class Runner:
         self._say = say
         self._events: asyncio.Queue[Event | BaseException] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._deleted = False
 
     def delete(self) -> None:
         """The pod is to go; called again, at once."""
+        if not self._deleted:
+            grace = self._setup.pod.grace
+            self._say(f"stopping it, within {grace} s; a second Ctrl-C or SIGTERM kills it at once")
+        self._deleted = True
         self._events.put_nowait(Deleted())
 
     async def run(self) -> None:
@@ -162,7 +172,9 @@ class Runner:
             self._events.put_nowait(StartFailed(run, answer.last_line))
             return
         name = self._name(run)
-        process = await self._program.start("start", "--attach", name)
+        folder = self._setup.folder / name
+        folder.mkdir()
+        process = await self._program.start("start", "--attach", name, folder=folder)
         try:
             await self._accompany(run, spec, process)
         finally:
@@ -199,11 +211,11 @@ class Runner:
         self._events.put_nowait(Exited(run, state.code, message, state.out_of_memory))
 
     async def _state(self, name: str) -> EngineState:
-        found = (await self._program.inspect("container", [name], ".State"))[0]
+        found = (await self._program.inspect("container", [name]))[0]["State"]
         return EngineState(
             ran=not found["StartedAt"].startswith("0001-"),
             code=found["ExitCode"],
-            out_of_memory=found["OOMKilled"],
+            out_of_memory=found["OOMKilled"] or (self._setup.folder / name / _OOM).exists(),
         )
 
     def _name(self, run: Run) -> str:

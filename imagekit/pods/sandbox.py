@@ -107,15 +107,15 @@ class Sandbox:
             pause.id,
         )
         await self._program.do("start", self.pause)
-        found = await self._program.inspect("volume", list(names.values()), ".Mountpoint")
-        self._mountpoints = dict(zip(names, found, strict=True))
+        found = await self._program.inspect("volume", list(names.values()))
+        mountpoints = [volume["Mountpoint"] for volume in found]
+        self._mountpoints = dict(zip(names, mountpoints, strict=True))
 
     async def find_address(self) -> None:
         """Learn the pod's address. For a network of the machine it is the machine's own."""
-        networks = (
-            await self._program.inspect("container", [self.pause], ".NetworkSettings.Networks")
-        )[0]
-        found = [each.get("IPAddress") for each in (networks or {}).values()]
+        (pause,) = await self._program.inspect("container", [self.pause])
+        networks = pause["NetworkSettings"]["Networks"] or {}
+        found = [each.get("IPAddress") for each in networks.values()]
         self.address = next(filter(None, found), "127.0.0.1")
 
     async def check_reach(self) -> None:
@@ -138,8 +138,9 @@ class Sandbox:
         self, places: Mapping[str, Bound | Stored], folders: Mapping[str, Sequence[str]]
     ) -> None:
         """Write the volumes' files, their owners, folders for sub-paths and messages."""
-        data = archive(places, _VOLUMES, self._pod.fs_group)
-        await self._copy_in(data)
+        if any(isinstance(place, Stored) for place in places.values()):
+            # Podman takes no tar without members.
+            await self._copy_in(archive(places, _VOLUMES, self._pod.fs_group))
         for name, place in places.items():
             if isinstance(place, Stored) and place.image is not None:
                 await self._copy_image(name, place.image)
@@ -181,8 +182,9 @@ class Sandbox:
     async def _make_volume(self, name: str, place: Stored) -> None:
         options = []
         if place.memory:
-            sizes = [] if place.size_bytes is None else [f"size={place.size_bytes}"]
-            text = ",".join([*sizes, f"mode={place.mode:o}"])
+            text = f"mode={place.mode:o}"
+            if place.size_bytes is not None:
+                text += f",{self._program.dialect.tmpfs_size(place.size_bytes)}"
             options = ["--opt", "type=tmpfs", "--opt", "device=tmpfs", "--opt", f"o={text}"]
         await self._program.do(
             "volume", "create", *self.identity.label_options, *options, self._volume(name)
@@ -203,7 +205,7 @@ class Sandbox:
             yield from ("--publish", where)
 
     async def _copy_in(self, data: bytes) -> None:
-        await self._program.do("cp", "-", f"{self.pause}:/", data=data)
+        await self._program.do(*self._program.dialect.copy, "-", f"{self.pause}:/", data=data)
 
     async def _copy_image(self, volume: str, image: str) -> None:
         """An image's files, by a container that never runs."""
@@ -213,13 +215,14 @@ class Sandbox:
         answer = await self._program.ask("cp", f"{name}:/", "-")
         if answer.code:
             raise EngineError(f"reading image {image}: {answer.last_line}")
-        await self._program.do("cp", "-", f"{self.pause}:{_at(volume)}", data=answer.out)
+        copy = self._program.dialect.copy
+        await self._program.do(*copy, "-", f"{self.pause}:{_at(volume)}", data=answer.out)
 
 
 async def find_pause(program: Program, folder: Path) -> ImageFacts:
     """The pause image, which is loaded unless the engine has it."""
-    asked = "{{.Server.Arch}}" if program.name == "docker" else "{{.Client.OsArch}}"
-    architecture = (await program.do("version", "--format", asked)).rpartition("/")[2]
+    said = await program.do("version", "--format", program.dialect.architecture)
+    architecture = said.rpartition("/")[2]
     image = pause_image(architecture, folder)
     known = await asyncio.to_thread(program.engine.have, image)
     return ImageFacts(known, entrypoint=(f"/{PROGRAM}",))
@@ -228,13 +231,13 @@ async def find_pause(program: Program, folder: Path) -> ImageFacts:
 async def sweep(program: Program, ids: set[str]) -> None:
     """Remove everything that these runs have made, and that is still there."""
     kinds = (
-        (("ps", "--all", "--quiet"), ("rm", "--force", "--volumes")),
-        (("volume", "ls", "--quiet"), ("volume", "rm", "--force")),
-        (("network", "ls", "--quiet"), ("network", "rm")),
+        (("ps", "--all"), program.dialect.remove_containers),
+        (("volume", "ls"), program.dialect.remove_volumes),
+        (("network", "ls"), ("network", "rm")),
     )
     for listing, removing in kinds:
         for each in sorted(ids):
-            found = await program.do(*listing, "--filter", f"label={LABEL}={each}")
+            found = await program.do(*listing, "--quiet", "--filter", f"label={LABEL}={each}")
             if names := found.split():
                 await program.ask(*removing, *names)
 
@@ -243,11 +246,11 @@ async def runs_of(program: Program, home: str) -> set[str]:
     """The runs of this home that something is left of."""
     own = ("--filter", f"label={HOME_LABEL}={home}", "--format")
     found = await asyncio.gather(
-        program.do("ps", "--all", *own, f'{{{{.Label "{LABEL}"}}}}'),
-        program.do("volume", "ls", *own, f'{{{{.Label "{LABEL}"}}}}'),
-        program.do("network", "ls", *own, f'{{{{.Label "{LABEL}"}}}}'),
+        program.do("ps", "--all", *own, "{{.Names}}"),
+        program.do("volume", "ls", *own, "{{.Name}}"),
+        program.do("network", "ls", *own, "{{.Name}}"),
     )
-    return {name for text in found for name in text.split()}
+    return {name.split("-")[1] for text in found for name in text.split()}
 
 
 def _at(volume: str) -> str:

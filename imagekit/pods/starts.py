@@ -10,8 +10,6 @@ from collections import defaultdict
 from imagekit.errors import EngineError
 from imagekit.pods.program import Program
 
-_NAMES = {"docker": "{{.Actor.Attributes.name}}", "podman": "{{.Name}}"}
-"""How each program writes the name of an event's container."""
 _SECONDS = 15.0
 
 
@@ -29,7 +27,7 @@ class Starts:
     async def open(self) -> None:
         process = await self._program.start(
             *("events", "--filter", f"label={self._label}", "--filter", "event=start"),
-            *("--format", _NAMES[self._program.name]),
+            *("--format", self._program.dialect.event_name),
             errors=asyncio.subprocess.DEVNULL,
         )
         self._task = asyncio.get_running_loop().create_task(self._listen(process))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -91,14 +93,38 @@ def pod(name: str, **spec: Any) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": settled}
 
 
+Scenario = Callable[["Engine"], Outcome]
+SCENARIOS: dict[str, Scenario] = {}
+"""By the name that tests call them by."""
+
+
+def scenario(play: Scenario) -> Scenario:
+    """A run of a pod that several tests look at. Those of the chosen tests run side by side."""
+    SCENARIOS[play.__name__] = play
+
+    @functools.wraps(play)
+    def once(engine: Engine) -> Outcome:
+        return engine.begin(play).result()
+
+    return once
+
+
 @dataclass(slots=True)
 class Engine:
-    """One engine with the test's image; `image` is what pods call it."""
+    """One engine with the test's image; `image` is what pods call it, `claim` a volume's folder."""
 
     name: str
     image: str
     cache: Path
-    kept: dict[str, Outcome] = field(default_factory=dict)
+    claim: Path
+    pool: ThreadPoolExecutor
+    begun: dict[str, Future[Outcome]] = field(default_factory=dict)
+
+    def begin(self, play: Scenario) -> Future[Outcome]:
+        name = play.__name__
+        if name not in self.begun:
+            self.begun[name] = self.pool.submit(play, self)
+        return self.begun[name]
 
     def container(self, name: str, text: str, **more: Any) -> dict[str, Any]:
         return {"name": name, "image": self.image, "command": script(text), **more}
@@ -128,22 +154,15 @@ class Engine:
         return process
 
     def run(self, *documents: Mapping[str, Any], words: list[str] | None = None) -> Outcome:
-        """To its end; a pod that was run before, by its name, is not run again."""
-        name = str(documents[0]["metadata"]["name"])
-        if name not in self.kept:
-            process = self.start(*documents, words=["--output", "json", *(words or [])])
-            self.kept[name] = finished(process)
-        return self.kept[name]
+        """To its end."""
+        return finished(self.start(*documents, words=["--output", "json", *(words or [])]))
 
     def run_until(self, line: str, document: Mapping[str, Any], number: signal.Signals) -> Outcome:
-        """Run a pod, and send it a signal once it has said `line`; kept as with `run`."""
-        name = str(document["metadata"]["name"])
-        if name not in self.kept:
-            process = self.start(document, words=["--output", "json"])
-            before = wait_for_line(process, line)
-            process.send_signal(number)
-            self.kept[name] = finished(process, before)
-        return self.kept[name]
+        """Run a pod, and send it a signal once it has said `line`."""
+        process = self.start(document, words=["--output", "json"])
+        before = wait_for_line(process, line)
+        process.send_signal(number)
+        return finished(process, before)
 
 
 def wait_for_line(process: subprocess.Popen[str], line: str) -> str:

@@ -4,12 +4,9 @@
 from __future__ import annotations
 
 import base64
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.conformance.pods.harness import Engine, Outcome, behaviour, pod
+from tests.conformance.pods.harness import Engine, Outcome, behaviour, pod, scenario
 
 ENVIRONMENT = "tasks/inject-data-application/"
 VOLUMES = "concepts/storage/volumes/"
@@ -31,6 +28,7 @@ CONFIG_MAP = {
 }
 
 
+@scenario
 def told(engine: Engine) -> Outcome:
     """What variables and words become."""
 
@@ -170,15 +168,8 @@ def test_host_aliases_are_in_the_hosts_file(engine: Engine) -> None:
     assert ["192.0.2.7", "two.example"] in [[line[0], name] for line in found for name in line[1:]]
 
 
-@pytest.fixture(scope="session")
-def claim(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("claim")
-    (folder / "kept").write_text("kept\n")
-    folder.chmod(0o777)
-    return folder
-
-
-def mounted(engine: Engine, claim: Path) -> Outcome:
+@scenario
+def mounted(engine: Engine) -> Outcome:
     """Volumes of every kind, as different users see them."""
     volumes = [
         {"name": "disk", "emptyDir": {}},
@@ -257,29 +248,29 @@ def mounted(engine: Engine, claim: Path) -> Outcome:
         ],
     )
     document["metadata"]["labels"] = {"app": "x", "b": "y"}
-    return engine.run(document, SECRET, CONFIG_MAP, words=["--volume", f"data={claim}"])
+    return engine.run(document, SECRET, CONFIG_MAP, words=["--volume", f"data={engine.claim}"])
 
 
 @behaviour(f"{VOLUMES}#emptydir")
-def test_an_empty_dir_is_everybodys(engine: Engine, claim: Path) -> None:
+def test_an_empty_dir_is_everybodys(engine: Engine) -> None:
     """All containers of the pod see the same emptyDir, and anybody may write to it."""
-    outcome = mounted(engine, claim)
+    outcome = mounted(engine)
     assert "disk 2777 2000" in outcome.lines("look")
     assert outcome.lines("other")[0] == "mine"
 
 
 @behaviour(f"{VOLUMES}#emptydir")
-def test_an_empty_dir_in_memory_has_its_size(engine: Engine, claim: Path) -> None:
+def test_an_empty_dir_in_memory_has_its_size(engine: Engine) -> None:
     """medium Memory is a tmpfs of sizeLimit, and keeps what an init container wrote."""
-    lines = mounted(engine, claim).lines("look")
+    lines = mounted(engine).lines("look")
     assert [line.split()[:2] for line in lines if line.startswith("tmpfs")] == [["tmpfs", "2048"]]
     assert "in memory" in lines
 
 
 @behaviour(f"{VOLUMES}#secret")
-def test_secrets_and_config_maps_are_read_only_files(engine: Engine, claim: Path) -> None:
+def test_secrets_and_config_maps_are_read_only_files(engine: Engine) -> None:
     """Keys are files with their modes, below the paths that items give; nobody writes there."""
-    lines = mounted(engine, claim).lines("look")
+    lines = mounted(engine).lines("look")
     assert "top secret" in lines
     assert "secret/deep/token 440 2000" in lines
     assert "x = 1" in lines
@@ -287,52 +278,51 @@ def test_secrets_and_config_maps_are_read_only_files(engine: Engine, claim: Path
 
 
 @behaviour("concepts/workloads/pods/downward-api/")
-def test_fields_of_the_pod_are_files_too(engine: Engine, claim: Path) -> None:
+def test_fields_of_the_pod_are_files_too(engine: Engine) -> None:
     """A downwardAPI volume has labels as lines of key and quoted value."""
-    lines = mounted(engine, claim).lines("look")
+    lines = mounted(engine).lines("look")
     assert {'app="x"', 'b="y"'} <= set(lines)
 
 
 @behaviour("concepts/storage/persistent-volumes/")
-def test_a_claim_outlives_the_pod(engine: Engine, claim: Path) -> None:
+def test_a_claim_outlives_the_pod(engine: Engine) -> None:
     """What a pod writes to a claim's volume is there afterwards."""
-    assert "kept" in mounted(engine, claim).lines("look")
-    assert (claim / "new").read_text() == "written\n"
+    assert "kept" in mounted(engine).lines("look")
+    assert (engine.claim / "new").read_text() == "written\n"
 
 
 @behaviour(f"{VOLUMES}#image")
-def test_an_image_is_a_volume(engine: Engine, claim: Path) -> None:
+def test_an_image_is_a_volume(engine: Engine) -> None:
     """An image volume has the image's files, read-only."""
-    assert "image/bin/busybox" in mounted(engine, claim).lines("look")
+    assert "image/bin/busybox" in mounted(engine).lines("look")
 
 
 @behaviour(f"{VOLUMES}#using-subpath")
-def test_a_part_of_a_volume_is_mounted(engine: Engine, claim: Path) -> None:
+def test_a_part_of_a_volume_is_mounted(engine: Engine) -> None:
     """subPath mounts a folder or one file; subPathExpr names it with variables."""
-    assert mounted(engine, claim).lines("other")[1:3] == ["a", "x = 1"]
+    assert mounted(engine).lines("other")[1:3] == ["a", "x = 1"]
 
 
 @behaviour(f"{SECURITY}#set-the-security-context-for-a-pod")
-def test_users_and_groups_are_the_pods(engine: Engine, claim: Path) -> None:
+def test_users_and_groups_are_the_pods(engine: Engine) -> None:
     """runAsUser, runAsGroup, supplementalGroups and fsGroup are who the container is, and new files
     of a volume are fsGroup's."""
-    outcome = mounted(engine, claim)
+    outcome = mounted(engine)
     assert "disk/mine 1000 2000" in outcome.lines("look")
     assert outcome.lines("other")[3:6] == ["read-only", "1234", "77 2000 3000"]
 
 
 @behaviour(f"{SECURITY}#set-capabilities-for-a-container")
-def test_privileges_are_taken_away(engine: Engine, claim: Path) -> None:
+def test_privileges_are_taken_away(engine: Engine) -> None:
     """Capabilities are dropped, and allowPrivilegeEscalation: false sets no_new_privs."""
-    lines = mounted(engine, claim).lines("other")
+    lines = mounted(engine).lines("other")
     assert lines[6].split() == ["NoNewPrivs:", "1"]
     assert lines[7].split() == ["CapBnd:", "0000000000000000"]
 
 
-@behaviour("tasks/configure-pod-container/share-process-namespace/")
-def test_processes_are_shared_if_the_pod_says_so(engine: Engine) -> None:
-    """With shareProcessNamespace containers see each other's processes, and none is process 1."""
-    outcome = engine.run(
+@scenario
+def sharing(engine: Engine) -> Outcome:
+    return engine.run(
         pod(
             "sharing",
             shareProcessNamespace=True,
@@ -345,7 +335,12 @@ def test_processes_are_shared_if_the_pod_says_so(engine: Engine) -> None:
             ],
         )
     )
-    lines = outcome.lines("task")
+
+
+@behaviour("tasks/configure-pod-container/share-process-namespace/")
+def test_processes_are_shared_if_the_pod_says_so(engine: Engine) -> None:
+    """With shareProcessNamespace containers see each other's processes, and none is process 1."""
+    lines = sharing(engine).lines("task")
     assert lines[0] == "1"
     assert lines[-1] != "1"
 

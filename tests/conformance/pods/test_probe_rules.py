@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.conformance.pods.harness import Engine, Outcome, behaviour, pod
+from tests.conformance.pods.harness import Engine, Outcome, behaviour, pod, scenario
 
 PROBES = "tasks/configure-pod-container/configure-liveness-readiness-startup-probes/"
 LIFECYCLE = "concepts/workloads/pods/pod-lifecycle/"
@@ -13,6 +13,7 @@ SERVE = "mkdir -p /tmp/www/sub; echo up > /tmp/www/index.html; httpd -f -p {} -h
 QUICK = {"periodSeconds": 1, "failureThreshold": 30}
 
 
+@scenario
 def served(engine: Engine) -> Outcome:
     """Servers that are asked in every way, each before the next one starts."""
     redirect = (
@@ -82,6 +83,7 @@ def test_containers_share_one_network(engine: Engine) -> None:
     assert int(served(engine).lines("task")[1]) >= 3
 
 
+@scenario
 def probed(engine: Engine) -> Outcome:
     """Each container is probed in another way, all at the same time."""
     shared: dict[str, Any] = {"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}
@@ -142,7 +144,7 @@ def probed(engine: Engine) -> Outcome:
                 ),
                 engine.container(
                     "ready",
-                    "sleep 2.5",
+                    "sleep 6",
                     readinessProbe={
                         "exec": {"command": ["true"]},
                         "periodSeconds": 1,
@@ -203,12 +205,10 @@ def test_readiness_needs_its_successes_in_a_row(engine: Engine) -> None:
     assert "pod: ready: is ready" in probed(engine).notes
 
 
-@behaviour("KEP-753, and concepts/workloads/pods/sidecar-containers/")
-def test_a_sidecar_that_never_starts_is_restarted_and_heard(engine: Engine) -> None:
-    """A sidecar whose startup probe keeps failing is stopped and started again, and nothing after
-    it starts; its last lines are shown."""
+@scenario
+def never_up(engine: Engine) -> Outcome:
     never = {"exec": {"command": ["false"]}, "periodSeconds": 1, "failureThreshold": 1}
-    outcome = engine.run(
+    return engine.run(
         pod(
             "never-up",
             activeDeadlineSeconds=6,
@@ -222,6 +222,13 @@ def test_a_sidecar_that_never_starts_is_restarted_and_heard(engine: Engine) -> N
             containers=[engine.container("task", "echo task")],
         )
     )
+
+
+@behaviour("KEP-753, and concepts/workloads/pods/sidecar-containers/")
+def test_a_sidecar_that_never_starts_is_restarted_and_heard(engine: Engine) -> None:
+    """A sidecar whose startup probe keeps failing is stopped and started again, and nothing after
+    it starts; its last lines are shown."""
+    outcome = never_up(engine)
     assert outcome.container("server")["restartCount"] >= 1
     assert "pod:   server said: no such model" in outcome.notes
     assert outcome.lines("task") == []

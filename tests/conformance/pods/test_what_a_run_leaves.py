@@ -7,13 +7,22 @@ import os
 import shutil
 import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from imagekit.pods.sandbox import HOME_LABEL, home_of
 from tests.conformance.pods.harness import Engine, pod, wait_for_line
 
 LINES = 20_000
 LIVES = "trap 'exit 0' TERM; echo lives; while :; do sleep 0.1; done"
+
+
+@pytest.fixture
+def alone(engine: Engine, tmp_path: Path) -> Engine:
+    """The engine for a home of its own, of which no other test's pod is."""
+    return replace(engine, cache=tmp_path / "cache")
 
 
 def left_over(engine: Engine) -> list[str]:
@@ -50,33 +59,33 @@ def test_text_goes_to_stdout_without_colours_where_there_is_no_terminal(engine: 
     assert "\x1b" not in out + errors
 
 
-def test_nothing_is_left_behind(engine: Engine) -> None:
+def test_nothing_is_left_behind(alone: Engine) -> None:
     """After an ordinary end no container, volume or network of the run exists."""
     document = pod("tidy", volumes=[{"name": "v", "emptyDir": {}}], containers=[
-        engine.container("main", "true", volumeMounts=[{"name": "v", "mountPath": "/v"}])
+        alone.container("main", "true", volumeMounts=[{"name": "v", "mountPath": "/v"}])
     ])  # fmt: skip
-    assert engine.run(document).phase == "Succeeded"
-    assert left_over(engine) == []
+    assert alone.run(document).phase == "Succeeded"
+    assert left_over(alone) == []
 
 
-def test_the_next_run_removes_what_a_killed_one_left(engine: Engine) -> None:
+def test_the_next_run_removes_what_a_killed_one_left(alone: Engine) -> None:
     """SIGKILL leaves the pod running; the next run removes it, and no run that lives."""
-    process = engine.start(
-        pod("killed", containers=[engine.container("main", "echo runs; sleep 600")]), words=[]
+    process = alone.start(
+        pod("killed", containers=[alone.container("main", "echo runs; sleep 600")]), words=[]
     )
-    living = engine.start(pod("living", containers=[engine.container("main", LIVES)]), words=[])
+    living = alone.start(pod("living", containers=[alone.container("main", LIVES)]), words=[])
     for each, line in ((process, "runs"), (living, "lives")):
         assert each.stdout is not None
         assert each.stdout.readline() == f"main | {line}\n"
     process.kill()
     process.communicate(timeout=60)
-    outcome = engine.run(pod("next", containers=[engine.container("main", "true")]))
+    outcome = alone.run(pod("next", containers=[alone.container("main", "true")]))
     assert outcome.phase == "Succeeded"
     assert "pod: removing what 1 killed runs left" in outcome.notes
-    assert len(left_over(engine)) == 4  # main, pause, messages and the network
+    assert len(left_over(alone)) == 4  # main, pause, messages and the network
     living.send_signal(signal.SIGTERM)
     living.communicate(timeout=60)
-    assert left_over(engine) == []
+    assert left_over(alone) == []
 
 
 def test_a_second_signal_ends_the_pod_at_once(engine: Engine) -> None:
