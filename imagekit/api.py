@@ -18,6 +18,7 @@ from imagekit.builders.model import Built
 from imagekit.builders.planned import Planned, plan_image
 from imagekit.builders.runtime import runtime_pin
 from imagekit.errors import LockError
+from imagekit.interrupts import heard
 from imagekit.lock.ensure import ensure_lock
 from imagekit.lock.model import Lock
 from imagekit.lock.refresh import refresh_lock
@@ -50,7 +51,7 @@ def build(
         ImagekitError: with `message` and `hint`, as the command line prints them.
     """
     found, path = _located(spec, at)
-    with open_progress(sys.stderr, os.environ) as progress:
+    with heard(), open_progress(sys.stderr, os.environ) as progress:
         locks = _locks(found, path, follow=isinstance(spec, ImageSpec), locked=locked, to=progress)
         options = Options(push=push, remember=not locked)
         return build_image(found, path, locks, to, progress, options)

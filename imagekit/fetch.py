@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import random
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 from urllib.parse import unquote, urlsplit
 
+from imagekit import interrupts
 from imagekit.errors import FetchError, IntegrityError
 from imagekit.files import exclusive, replacing, sha256_of
 from imagekit.paths import cache_directory
@@ -38,6 +38,7 @@ class _Arrival:
     size_bytes: int = 0
 
     def add(self, chunk: bytes) -> None:
+        interrupts.check()
         self.stream.write(chunk)
         self.digest.update(chunk)
         self.size_bytes += len(chunk)
@@ -166,7 +167,7 @@ def _retrying(url: str, attempt: Callable[[], _Result]) -> _Result:
                 raise FetchError(f"{without_credentials(url)}: {error}, {count} times") from error
             # Doubling, with jitter so that many clients spread.
             backoff = 0.5 * 2**count * random.uniform(0.5, 1.5)  # noqa: S311
-            time.sleep(backoff if error.wait_seconds is None else error.wait_seconds)
+            interrupts.pause(backoff if error.wait_seconds is None else error.wait_seconds)
     raise AssertionError(url)
 
 

@@ -1,16 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What has to be told when the user interrupts: Python interrupts its main thread alone."""
+"""Ctrl-C reaches every thread: Python interrupts its main one alone."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
-_guard = threading.Lock()
+_IMPORTING_SECONDS = 0.05
+
+# Reentrant: the handler runs in the middle of whatever its thread does.
+_guard = threading.RLock()
+_changed = threading.Condition(_guard)
 _waiting: list[Callable[[], object]] = []
+_told = [False]
+
+
+@contextlib.contextmanager
+def heard() -> Iterator[None]:
+    """During the block SIGINT ends the work of all threads, and a second one the process at once.
+
+    Only a main thread can hear; in others nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        _told[0] = False
+
+
+def check() -> None:
+    """Raise KeyboardInterrupt if the run was interrupted: for loops of threads that work for it."""
+    if _told[0]:
+        raise KeyboardInterrupt
+
+
+def pause(seconds: float) -> None:
+    """Wait so long, or until the run is interrupted: then it raises as `check` does."""
+    with _changed:
+        _changed.wait_for(lambda: _told[0], seconds)
+    check()
 
 
 @contextlib.contextmanager
@@ -27,7 +63,9 @@ def told_of_interrupts(cancel: Callable[[], object]) -> Iterator[None]:
 
 def tell_all() -> None:
     """End what is under way in other threads; call it where an interrupt arrives."""
-    with _guard:
+    with _changed:
+        _told[0] = True
+        _changed.notify_all()
         callbacks = list(_waiting)
     for cancel in callbacks:
         cancel()
@@ -49,3 +87,23 @@ def terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    if _imports(frame):
+        # An exception in there may leave the lock of all imports held.
+        threading.Timer(_IMPORTING_SECONDS, os.kill, (os.getpid(), number)).start()
+        return
+    if _told[0]:
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+    tell_all()
+    raise KeyboardInterrupt
+
+
+def _imports(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False

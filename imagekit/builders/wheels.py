@@ -11,7 +11,7 @@ from pathlib import Path
 from imagekit.fetch import fetch
 from imagekit.layers.wheel_file import WheelFile
 from imagekit.lock.model import LockedWheel
-from imagekit.progress import Progress
+from imagekit.progress import Progress, reason
 from imagekit.urls import with_credentials
 
 _CONNECTIONS = 8
@@ -53,7 +53,11 @@ class Wheels:
         with self._guard:
             self._awaited -= 1
             last = self._awaited == 0
-        if last and self._task is not None and not fetched.cancelled():
+        if self._task is None or fetched.cancelled():
+            return
+        if error := fetched.exception():
+            self._task.failed(reason(error))
+        elif last:
             self._task.done()
 
     def _fetch(self, wheel: LockedWheel) -> Path:

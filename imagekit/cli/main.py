@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from imagekit import usage
+from imagekit import interrupts, usage
 from imagekit.errors import ImagekitError, SpecError
 
 VERBS: Mapping[str, str] = {
@@ -85,7 +85,7 @@ def program() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; returns its exit code."""
     try:
-        with usage.running():
+        with usage.running(), interrupts.heard():
             result = program.main(arguments, prog_name="imagekit", standalone_mode=False)
     except click.Abort:
         click.echo("interrupted", err=True)

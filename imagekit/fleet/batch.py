@@ -30,8 +30,8 @@ def build_all(
     """Build every one of `specs`, `jobs` at a time, and yield what became of them in their order.
 
     The largest are begun first, as their locks tell, so that none is left for the end. One that
-    fails doesn't stop the others; leaving the iteration early begins no more of them, and waits
-    for those under way. A single one is built in the caller's thread, which interrupts reach.
+    fails doesn't stop the others; leaving the iteration early begins no more of them, and ends
+    those under way. A single one is built in the caller's thread, which interrupts reach.
     """
     if len(specs) == 1:
         yield from (_attempt(address, build_one) for address in specs)

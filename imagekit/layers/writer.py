@@ -16,6 +16,7 @@ from typing import BinaryIO, cast
 import deflate
 from isal import isal_zlib
 
+from imagekit import interrupts
 from imagekit.errors import IntegrityError
 from imagekit.layers import tar
 
@@ -150,6 +151,7 @@ class LayerWriter:
             self._pending = bytearray()
 
     def _emit(self, data: bytes | bytearray) -> None:
+        interrupts.check()
         self._digest.update(data)
         self._size_bytes += len(data)
         self._sink.write(data)

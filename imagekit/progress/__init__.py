@@ -55,6 +55,13 @@ def watched(task: Task) -> Iterator[Task]:
     try:
         yield task
     except BaseException as error:
-        task.failed(getattr(error, "message", "") or type(error).__name__)
+        task.failed(reason(error))
         raise
     task.done()
+
+
+def reason(error: BaseException) -> str:
+    """For people, why something failed."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    return getattr(error, "message", "") or type(error).__name__

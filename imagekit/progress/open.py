@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Literal, TextIO, TypeAlias
 
-from imagekit.progress import Progress
+from imagekit.progress import Progress, reason
 from imagekit.progress.board import Board, Display
 from imagekit.progress.log import LogFile
 from imagekit.progress.plain import Plain
@@ -28,10 +28,9 @@ def open_progress(
     try:
         yield board
     except BaseException as error:
-        reason = getattr(error, "message", "") or type(error).__name__
-        board.close(reason)
+        board.close(reason(error))
         if log is not None and log.path is not None:
-            log.write(f"error: {reason}\n")
+            log.write(f"error: {reason(error)}\n")
         raise
     else:
         board.close()

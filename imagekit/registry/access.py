@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import os
 import random
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from imagekit import interrupts
 from imagekit.errors import RegistryError
 from imagekit.registry.errors import TransientError
 
@@ -24,7 +24,7 @@ class Pace:
     attempts: int = 5
     first_seconds: float = 0.5
     longest_seconds: float = 60.0
-    sleep: Callable[[float], object] = time.sleep
+    sleep: Callable[[float], object] = interrupts.pause
 
     def retrying(self, doing: str, attempt: Callable[[], _Result]) -> _Result:
         """Call `attempt` until it does not raise TransientError, at most `attempts` times.

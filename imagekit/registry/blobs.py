@@ -9,6 +9,7 @@ import threading
 from collections.abc import Generator, Iterator
 from typing import Any, BinaryIO, cast
 
+from imagekit import interrupts
 from imagekit.errors import IntegrityError, RegistryError
 from imagekit.oci import media_types
 from imagekit.oci.descriptor import Descriptor
@@ -167,6 +168,7 @@ class _Download(io.RawIOBase):
         with self._connection.opened(dataclasses.replace(self._call, headers=headers)) as response:
             skipped = self._offset - _start(response, self._offset)
             for chunk in response.chunks():
+                interrupts.check()
                 fresh = chunk[skipped:]
                 skipped -= len(chunk) - len(fresh)
                 self._offset += len(fresh)

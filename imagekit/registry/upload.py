@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 from urllib.parse import quote, urljoin
 
+from imagekit import interrupts
 from imagekit.errors import BuildError, IntegrityError, RegistryError
 from imagekit.oci.blobs import CheckedStream
 from imagekit.progress import Progress, Task
@@ -231,6 +232,7 @@ class _Upload:
 
     def _read(self, stream: BinaryIO, left: int) -> Iterator[bytes]:
         while left:
+            interrupts.check()
             if self._target.stopped.is_set():
                 raise StoppedError
             chunk = stream.read(min(left, _CHUNK_BYTES))

@@ -256,9 +256,9 @@ def test_progress_counts_what_is_done_once(
     with fault_proxy(server.address, fault) as proxy, log.open("w") as stream:
         client = RegistryClient(access, Board([Plain(stream)]))
         client.push(image, at(proxy.address, "progress:1"))
-    done = [line for line in log.read_text().splitlines() if ": done" in line]
+    done = [line for line in log.read_text().splitlines() if " DONE " in line]
     assert len(done) == len(image.layers) + 1
-    assert any(line.endswith("done (3.0 MB)") for line in done)
+    assert any(line.endswith("s (3.0 MB)") for line in done)
 
 
 def test_no_http_library_is_loaded_before_a_registry_is_asked() -> None:
