@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit, urlunsplit
 
 _USERINFO = re.compile(r"(?<=://)[^/\s]+@")
+_FILES = (".whl", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
 _QUERY = re.compile(r"""(://[^?\s]*)\?[^\s)`'"]*""")
 
 
@@ -26,8 +27,8 @@ def masked(text: str) -> str:
 def with_credentials(url: str, known: Iterable[str]) -> str:
     """`url` as the user wrote it, for use only.
 
-    `known` are URLs with credentials: of a wheel, whose are for that file alone, or of an index,
-    whose user and password are for everything on its server.
+    `known` are URLs with credentials: of a wheel, archive or repository (`git+`), whose are for it
+    alone, or of an index, whose user and password are for everything on its server.
     """
     parts = urlsplit(url)
     servers = []
@@ -38,7 +39,7 @@ def with_credentials(url: str, known: Iterable[str]) -> str:
             continue
         if other.path == parts.path:
             return urlunsplit(other._replace(fragment=""))
-        if userinfo and not other.path.endswith(".whl"):
+        if userinfo and not other.scheme.startswith("git+") and not other.path.endswith(_FILES):
             servers.append(userinfo)
     if servers:
         return urlunsplit(parts._replace(netloc=f"{servers[0]}@{parts.netloc}"))

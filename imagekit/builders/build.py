@@ -47,6 +47,7 @@ class Options:
         rebuild: take no layer from a registry; make all that this machine has not made, and
             compare them with the lock's.
         platform: build the image of this one alone, under the tag that `indexing` looks for.
+        allow_build: let any package be built from source, whatever the spec says.
         client: asks and fills registries for several builds, so that what they share is sent once;
             the caller closes it.
     """
@@ -55,6 +56,7 @@ class Options:
     remember: bool = True
     rebuild: bool = False
     platform: str = ""
+    allow_build: bool = False
     client: RegistryClient | None = None
 
 

@@ -14,7 +14,7 @@ import uv
 
 from imagekit.builders.layerings import FLYTE_NAMES, flyte_script
 from imagekit.builders.runtime import runtime_wheel
-from imagekit.builders.wheels import Wheels
+from imagekit.builders.wheels import Supply, Wheels
 from imagekit.buildkit.tree import Entry, arranged
 from imagekit.errors import BuildError
 from imagekit.files import sha256_of
@@ -48,7 +48,7 @@ _SYSTEM_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-
 
 
 def context_entries(
-    plan: Plan, lock: Lock, stages: Sequence[Stage], indexes: Sequence[str], progress: Progress
+    plan: Plan, lock: Lock, stages: Sequence[Stage], supply: Supply, progress: Progress
 ) -> tuple[Entry, ...]:
     """The context of the plan's Dockerfile; wheels that no index has are fetched first.
 
@@ -69,7 +69,7 @@ def context_entries(
         entries.append(Entry.folder(source))
         entries += (_copied(node, source) for node in copied.nodes)
         entries += (Entry.folder(f"{source}/{path}", 0o775) for path in _parents(copied.nodes))
-    return arranged([*entries, *_stages(stages, lock, indexes, progress)])
+    return arranged([*entries, *_stages(stages, lock, supply, progress)])
 
 
 def secrets(spec: ImageSpec, environ: Mapping[str, str]) -> dict[str, bytes]:
@@ -164,10 +164,10 @@ def _parents(nodes: Iterable[Node]) -> set[str]:
 
 
 def _stages(
-    stages: Sequence[Stage], lock: Lock, indexes: Sequence[str], progress: Progress
+    stages: Sequence[Stage], lock: Lock, supply: Supply, progress: Progress
 ) -> Iterator[Entry]:
     sent = [wheel for stage in stages for wheel in stage.wheels if is_local(wheel)]
-    fetched = Wheels([wheel for wheel in sent if wheel in lock.packages], indexes, progress)
+    fetched = Wheels([wheel for wheel in sent if wheel in lock.packages], supply, progress)
     try:
         for stage in stages:
             yield Entry.made(f"{stage.folder}/requirements.txt", stage.requirements.encode())

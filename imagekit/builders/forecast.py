@@ -18,6 +18,7 @@ from imagekit.builders.identity import identity, is_native
 from imagekit.builders.layerings import Layering, assembled, layerings, with_bytecode
 from imagekit.builders.record import Record
 from imagekit.errors import BuildError
+from imagekit.fetch import cached
 from imagekit.jobs.job import Job
 from imagekit.layers.cache import LayerCache, recipe_key
 from imagekit.lock.file import own_files
@@ -26,7 +27,7 @@ from imagekit.oci.assemble import Addition
 from imagekit.oci.image import Image
 from imagekit.oci.layer import GZIP_LAYER, Layer
 from imagekit.planning.planner import Plan, make_plan
-from imagekit.planning.steps import Step
+from imagekit.planning.steps import InstallWheels, Step
 from imagekit.progress import Progress
 from imagekit.spec.loaded import loaded_files
 from imagekit.spec.model import ImageSpec
@@ -82,6 +83,17 @@ class Forecast:
     @property
     def platform(self) -> str:
         return self.record.platform
+
+    @property
+    def sources(self) -> tuple[tuple[LockedWheel, bool], ...]:
+        """Wheels that are built from source, and whether one has to be built again for this."""
+        return tuple(
+            (wheel, layer.layer is None and cached(wheel.sha256) is None)
+            for layer in self.layers
+            if isinstance(layer.step, InstallWheels)
+            for wheel in layer.step.wheels
+            if wheel.built is not None
+        )
 
     @property
     def unknown(self) -> tuple[str, ...]:

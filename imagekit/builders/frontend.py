@@ -75,7 +75,9 @@ def frontend_input(prepared: Prepared, base: str, *, link: bool) -> Input:
     request, plan = prepared.request, prepared.plan
     rendered = render_dockerfile(plan, base, link=link)
     progress: Progress = request.progress
-    entries = context_entries(plan, prepared.lock, rendered.stages, request.addresses, progress)
+    entries = context_entries(
+        plan, prepared.lock, rendered.stages, request.supply(prepared.lock), progress
+    )
     options = {f"build-arg:{name}": value for name, value in rendered.arguments.items()}
     options |= {"filename": "Dockerfile", "target": "image"}
     options["platform"] = prepared.lock.target.platform

@@ -24,7 +24,7 @@ def materials(request: BuildRequest, lock: Lock, base: Base, known: KnownLayers)
             lambda of: (base if of is lock else open_base(spec, folder, of, progress)).root(),
             lambda of: _debian_interpreter(spec, of, progress),
         )
-    return Materials(base, interpreter, request.addresses, known)
+    return Materials(base, interpreter, request.supply(lock), known)
 
 
 def _debian_interpreter(spec: ImageSpec, lock: Lock, progress: Progress) -> Interpreter | None:

@@ -3,20 +3,25 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from imagekit.builders.naming import repository
 from imagekit.builders.targets import Target
-from imagekit.lock.model import Lock
+from imagekit.builders.wheels import Supply
+from imagekit.lock.model import Lock, LockedWheel
 from imagekit.oci.descriptor import Platform
 from imagekit.oci.image import Image
 from imagekit.oci.index import Named, images_of
 from imagekit.progress import Progress
 from imagekit.spec.addresses import addresses
 from imagekit.spec.model import ImageSpec
+
+if TYPE_CHECKING:
+    from imagekit.lock.sources.builder import SourceBuilder
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +84,20 @@ class BuildRequest:
         """The repository, with the registry where the spec names one."""
         return repository(self.spec)
 
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        """URLs of the spec with the credentials that downloads may need."""
-        return addresses(self.spec, self.spec_path.parent)
+    def supply(self, lock: Lock) -> Supply:
+        """Where the wheels of one of the locks come from."""
+        folder = self.spec_path.parent
+
+        @functools.cache
+        def builder() -> SourceBuilder:
+            from imagekit.lock.sources.builder import SourceBuilder  # noqa: PLC0415 - most need none
+
+            return SourceBuilder(self.spec, folder, self.progress, self.environ)
+
+        def build(wheel: LockedWheel) -> Path:
+            return builder().rebuild(wheel, lock.target)
+
+        return Supply(addresses(self.spec, folder), build)
 
 
 class Builder(Protocol):

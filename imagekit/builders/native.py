@@ -22,7 +22,7 @@ from imagekit.builders.compiling import Interpreter, SharedCompiler
 from imagekit.builders.known import Known, KnownLayers, check_promise
 from imagekit.builders.layerings import Layering, assembled, layerings, with_bytecode
 from imagekit.builders.runtime import runtime_wheel
-from imagekit.builders.wheels import Wheels
+from imagekit.builders.wheels import Supply, Wheels
 from imagekit.errors import BuildError, IntegrityError
 from imagekit.fetch import discard_spoilt
 from imagekit.jobs.job import Job
@@ -52,13 +52,13 @@ class Materials:
     Attributes:
         base: what it stands on.
         interpreter: compiles bytecode; None where the plan wants none.
-        addresses: URLs of the spec, whose credentials downloads may need.
+        supply: where wheels come from.
         known: layers that others made.
     """
 
     base: Base
     interpreter: Interpreter | None
-    addresses: Sequence[str]
+    supply: Supply
     known: KnownLayers
 
 
@@ -117,7 +117,7 @@ class _NativeBuild:
         )
         self._known.look_up(recipe_key(each.recipe) for each in self._missing())
         self._checked = bool(self._conflict_free) or self._checked_elsewhere()
-        self._wheels = Wheels(self._needed(), materials.addresses, progress)
+        self._wheels = Wheels(self._needed(), materials.supply, progress)
 
     def made(self) -> Made:
         workers = ThreadPoolExecutor(_WORKERS)

@@ -67,6 +67,15 @@ class Planned:
             "digest": None if found.image is None else found.image.digest,
             "size_bytes": sum(layer.size_bytes for layer in found.layers),
             "layers": [self._layer(layer) for layer in found.layers],
+            "sources": [
+                {
+                    "name": wheel.name,
+                    "version": wheel.version,
+                    "from": str(wheel.built),
+                    "builds": builds,
+                }
+                for wheel, builds in found.sources
+            ],
         }
 
     def _layer(self, found: ForecastLayer) -> dict[str, Any]:

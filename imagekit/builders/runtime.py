@@ -31,6 +31,7 @@ _FILES = (
     "imagekit/errors.py",
     "imagekit/py.typed",
     "imagekit/spec/__init__.py",
+    "imagekit/spec/frozen.py",
     "imagekit/spec/model.py",
 )
 _METADATA = "Metadata-Version: 2.1\nName: imagekit-runtime\nVersion: {version}\n"

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 from imagekit.fetch import fetch
@@ -17,16 +18,24 @@ from imagekit.urls import with_credentials
 _CONNECTIONS = 8
 
 
-class Wheels:
-    """Fetches the wheels of `expected` at once, others when asked for. Any thread may ask.
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """Where the wheels of a lock come from.
 
-    `indexes` are URLs of package indexes: a lock holds no credentials, and theirs are used.
+    Attributes:
+        addresses: URLs of the spec: a lock holds no credentials, and theirs are used.
+        build: gives the file of a wheel that no index has, building it again where it must.
     """
 
-    def __init__(
-        self, expected: Sequence[LockedWheel], indexes: Sequence[str], progress: Progress
-    ) -> None:
-        self._indexes = indexes
+    addresses: Sequence[str]
+    build: Callable[[LockedWheel], Path]
+
+
+class Wheels:
+    """Fetches the wheels of `expected` at once, others when asked for. Any thread may ask."""
+
+    def __init__(self, expected: Sequence[LockedWheel], supply: Supply, progress: Progress) -> None:
+        self._supply = supply
         self._guard = threading.Lock()
         self._pool = ThreadPoolExecutor(_CONNECTIONS)
         self._awaited = len(expected)
@@ -61,8 +70,10 @@ class Wheels:
             self._task.done()
 
     def _fetch(self, wheel: LockedWheel) -> Path:
+        if wheel.built is not None:
+            return self._supply.build(wheel)
         return fetch(
-            [] if wheel.url is None else [with_credentials(wheel.url, self._indexes)],
+            [] if wheel.url is None else [with_credentials(wheel.url, self._supply.addresses)],
             sha256=wheel.sha256,
             size_bytes=wheel.size_bytes,
             name=wheel.filename,

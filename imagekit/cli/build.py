@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,6 +14,7 @@ import click
 from imagekit.builders.build import Options
 from imagekit.builders.model import Built
 from imagekit.cli.common import (
+    allow_build_option,
     build_spec,
     data_lines,
     locked_option,
@@ -61,6 +63,7 @@ Failure: TypeAlias = tuple[str, ImagekitError]
     help="Build for this platform alone; `imagekit index` brings those of all together.",
 )
 @locked_option
+@allow_build_option
 @progress_option
 @output_option
 def command(
@@ -72,14 +75,14 @@ def command(
     rebuild: bool,
     platform: str | None,
     locked: bool,
+    allow_build: bool,
     output: str,
 ) -> int:
     """Build an image from each SPEC, and print its reference with its digest.
 
     SPEC is a file, a folder with specs below it, or FILE:NAME for one image of a matrix. A spec
-    without a lock is resolved first, and the lock written beside it. A lock that no longer belongs
-    to its spec is an error: `imagekit lock` refreshes it. Of several images the largest are begun
-    first, and one that fails doesn't stop the others.
+    without a lock is locked first; a lock that no longer belongs to its spec is an error. Of more
+    images than one the largest are begun first, and one that fails doesn't stop the others.
     """
     # A mistake in the last one is told before the first one is built.
     found = find_specs(specs)
@@ -93,10 +96,10 @@ def command(
         closing(RegistryClient(progress=progress)) as client,
     ):
         options = Options(push=push, rebuild=rebuild, platform=platform or "", client=client)
-        several = len(found) > 1
+        options = replace(options, allow_build=allow_build)
 
         def build_one(address: Path) -> Built:
-            with named(progress, str(address) if several else "") as shown:
+            with named(progress, str(address) if len(found) > 1 else "") as shown:
                 return build_spec(address, to=to, locked=locked, progress=shown, options=options)
 
         for outcome in build_all(found, build_one, jobs):

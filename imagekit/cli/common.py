@@ -14,6 +14,7 @@ from imagekit.builders.model import Built
 from imagekit.builders.runtime import runtime_pin
 from imagekit.cli.options import (
     SPEC,
+    allow_build_option,
     data_lines,
     locked_option,
     output_option,
@@ -39,6 +40,7 @@ _ENGINE = "docker-daemon:"
 
 __all__ = [
     "SPEC",
+    "allow_build_option",
     "build_spec",
     "data_lines",
     "find_all",
@@ -62,6 +64,8 @@ def build_spec(
 ) -> Built:
     """Build the spec at `path`; make its lock first where there is none, unless `locked`."""
     spec = load_spec(path)
+    if options is not None and options.allow_build:
+        spec = replace(spec, allow_build=True)
     locks = ensure_lock(spec, path, locked=locked, runtime=runtime_pin(), progress=progress)
     chosen = replace(options or Options(), remember=not locked)
     return build(spec, path, locks, to, progress, chosen)

@@ -47,6 +47,12 @@ locked_option = click.option(
     "--locked", is_flag=True, help="Refuse to resolve: the lock must be there."
 )
 
+allow_build_option = click.option(
+    "--allow-build",
+    is_flag=True,
+    help="As `allow_build: true` in the spec: build from source what comes without a wheel.",
+)
+
 
 _STYLE = f"{__name__}.progress"
 

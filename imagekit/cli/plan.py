@@ -74,6 +74,9 @@ def _lines(planned: Planned) -> Iterator[str]:
             size = size if layer.layer else f"~{size}"
             words = [layer.here, planned.there(layer) or ""]
             yield f"  {size:>10}  {words[0]:<7} {words[1]:<8}{layer.origin}".rstrip()
+        for wheel, builds in each.sources:
+            what = "is built on this machine" if builds else "was built for the lock"
+            yield f"source  {wheel.name} {wheel.version} {what}, from {wheel.built}"
     if planned.sending is not None:
         least = "" if planned.sending.exact else "at least "
         yield f"push    {least}{shown_size(planned.sending.size_bytes)} to {planned.registry}"

@@ -19,6 +19,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "bases": ("debian/*",),
     "roots": ("roots/*", "rootfs/*"),
     "runtimes": ("runtime/*.whl", "runtime/pins/*"),
+    "repositories": ("git/*",),
     "checks": ("conflict-free/*", "locks/*", "receipts/*"),
 }
 """Where the entries of each kind lie below the cache's folder."""

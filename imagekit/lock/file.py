@@ -6,18 +6,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from imagekit.errors import LockError
 from imagekit.files import replacing
+from imagekit.lock import built_entries
 from imagekit.lock.document import parse
 from imagekit.lock.model import MACHINES, KnownLayer, Lock, LockedWheel, RuntimePin, Target
+from imagekit.lock.reading import SHA256, MalformedError, matching, one_of, take
 from imagekit.spec.address import split
 from imagekit.spec.plain import normalised
 
 _HEADER = "# Made by `imagekit lock`: what the image holds, by digest. Not meant to be edited.\n\n"
 _FORMAT = 2
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _GLIBC = re.compile(r"2\.\d{1,3}")
 _PYTHON = re.compile(r"3\.\d{1,2}\.\d{1,3}\S*")
@@ -26,11 +27,6 @@ _WHEEL = re.compile(
     re.ASCII,
 )
 _RELEASE = re.compile(r"(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))*", re.ASCII)
-_T = TypeVar("_T")
-
-
-class _MalformedError(Exception):
-    """Says which part of a lock is not as we write it."""
 
 
 def lock_path(spec_path: Path) -> Path:
@@ -119,7 +115,7 @@ def loads(text: str, *, source: str) -> tuple[Lock, ...]:
         )
     try:
         return _locks(document, own)
-    except _MalformedError as error:
+    except MalformedError as error:
         raise LockError(f"{source}: {error}", hint="remove it to make it anew") from error
 
 
@@ -137,6 +133,9 @@ def _packages(locks: Sequence[Lock]) -> Iterator[dict[str, Any]]:
 
 
 def _package(wheel: LockedWheel, marker: str) -> dict[str, Any]:
+    marked = {"marker": marker} if marker else {}
+    if wheel.built is not None:
+        return built_entries.entry_of(wheel, wheel.built, marked)
     entry: dict[str, Any] = {"name": wheel.filename}
     # PEP 751 wants one of url and path.
     entry |= {"path": wheel.filename} if wheel.url is None else {"url": wheel.url}
@@ -144,7 +143,7 @@ def _package(wheel: LockedWheel, marker: str) -> dict[str, Any]:
         entry["size"] = wheel.size_bytes
     entry["hashes"] = {"sha256": wheel.sha256}
     named = {"name": wheel.name, "version": wheel.version}
-    return named | ({"marker": marker} if marker else {}) | {"wheels": [entry]}
+    return named | marked | {"wheels": [entry]}
 
 
 def _own_section(locks: Sequence[Lock]) -> dict[str, Any]:
@@ -185,39 +184,39 @@ def _layer(layer: KnownLayer) -> dict[str, Any]:
 
 def _known_layer(table: Mapping[str, Any]) -> KnownLayer:
     return KnownLayer(
-        _matching(table, "recipe", _SHA256),
-        _matching(table, "digest", _DIGEST),
-        _matching(table, "diff-id", _DIGEST),
-        _take(table, "size", int),
+        matching(table, "recipe", SHA256),
+        matching(table, "digest", _DIGEST),
+        matching(table, "diff-id", _DIGEST),
+        take(table, "size", int),
     )
 
 
 def _locks(document: Mapping[str, Any], own: Mapping[str, Any]) -> tuple[Lock, ...]:
-    platforms = _take(own, "platforms", list)
+    platforms = take(own, "platforms", list)
     locks = tuple(_lock(document, own, each) for each in platforms)
     if not locks or len({lock.target.platform for lock in locks}) != len(locks):
-        raise _MalformedError("platforms is empty, or names one twice")
+        raise MalformedError("platforms is empty, or names one twice")
     return locks
 
 
 def _lock(document: Mapping[str, Any], own: Mapping[str, Any], at: Mapping[str, Any]) -> Lock:
-    python = _take(at, "python", dict)
+    python = take(at, "python", dict)
     runtime = own.get("runtime")
     target = Target(
-        platform=_one_of(at, "platform", MACHINES),
-        python_version=_matching(python, "version", _PYTHON),
-        python_path=_take(python, "path", str),
-        glibc=_matching(at, "glibc", _GLIBC),
+        platform=one_of(at, "platform", MACHINES),
+        python_version=matching(python, "version", _PYTHON),
+        python_path=take(python, "path", str),
+        glibc=matching(at, "glibc", _GLIBC),
     )
     packages = [each for each in document.get("packages", []) if _is_for(each, target)]
     return Lock(
-        spec_digest=_take(own, "spec", str),
+        spec_digest=take(own, "spec", str),
         target=target,
-        base=_take(at, "base", dict),
+        base=take(at, "base", dict),
         packages=tuple(_wheel(each, target) for each in packages),
         runtime=None if runtime is None else _runtime(runtime),
-        uv_version=_take(own, "uv", str),
-        apt=_take(at, "apt", dict) if "apt" in at else None,
+        uv_version=take(own, "uv", str),
+        apt=take(at, "apt", dict) if "apt" in at else None,
         layers=tuple(_known_layer(each) for each in at.get("layers", [])),
     )
 
@@ -226,46 +225,59 @@ def _is_for(package: Mapping[str, Any], target: Target) -> bool:
     """Whether its marker, of the one form that `_packages` writes, names the target."""
     if "marker" not in package:
         return True
-    terms = _take(package, "marker", str).split(" or ")
+    terms = take(package, "marker", str).split(" or ")
     machines = [term.removeprefix("platform_machine == ").strip("'") for term in terms]
     if not set(machines) <= set(MACHINES.values()):
-        raise _MalformedError(f"marker {package['marker']!r} is not as it should be")
+        raise MalformedError(f"marker {package['marker']!r} is not as it should be")
     return target.machine in machines
 
 
 def _runtime(table: Mapping[str, Any]) -> RuntimePin:
-    return RuntimePin(_take(table, "version", str), _matching(table, "sha256", _SHA256))
+    return RuntimePin(take(table, "version", str), matching(table, "sha256", SHA256))
 
 
 def _wheel(package: Mapping[str, Any], target: Target) -> LockedWheel:
-    name = _take(package, "name", str)
-    wheels = _take(package, "wheels", list)
-    if len(wheels) != 1:
-        raise _MalformedError(f"{name} has {len(wheels)} wheels instead of one")
-    entry = wheels[0]
+    name = take(package, "name", str)
+    built = built_entries.built_from(package)
+    entry = _only_wheel(package, name) if built is None else built_entries.wheel_of(package)
+    filename = take(entry, "name", str)
     size = entry.get("size")
     wheel = LockedWheel(
         name=name,
-        version=_take(package, "version", str),
-        filename=_take(entry, "name", str),
-        sha256=_matching(_take(entry, "hashes", dict), "sha256", _SHA256),
-        size_bytes=None if size is None else _take(entry, "size", int),
-        url=_take(entry, "url", str) if "url" in entry else None,
+        version=take(package, "version", str) if "version" in package else _version_of(filename),
+        filename=filename,
+        sha256=matching(take(entry, "hashes", dict), "sha256", SHA256),
+        size_bytes=None if size is None else take(entry, "size", int),
+        url=take(entry, "url", str) if "url" in entry else None,
+        built=built,
     )
     _check_filename(wheel, target)
     return wheel
+
+
+def _only_wheel(package: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    wheels = take(package, "wheels", list)
+    if len(wheels) != 1:
+        raise MalformedError(f"{name} has {len(wheels)} wheels instead of one")
+    found: Mapping[str, Any] = wheels[0]
+    return found
+
+
+def _version_of(filename: str) -> str:
+    matched = _WHEEL.fullmatch(filename)
+    return "" if matched is None else _version(matched["version"])
 
 
 def _check_filename(wheel: LockedWheel, target: Target) -> None:
     """Whether the name says what the lock says of it (binary distribution format, file name)."""
     matched = _WHEEL.fullmatch(wheel.filename)
     if matched is None or normalised(matched["name"]) != normalised(wheel.name):
-        raise _MalformedError(f"{wheel.filename!r} is no wheel of {wheel.name}")
+        raise MalformedError(f"{wheel.filename!r} is no wheel of {wheel.name}")
     if _version(matched["version"]) != wheel.version:
-        raise _MalformedError(f"{wheel.filename!r} is not version {wheel.version}")
+        raise MalformedError(f"{wheel.filename!r} is not version {wheel.version}")
     platforms = matched["platforms"].split(".")
     if not any(tag == "any" or tag.endswith(target.machine) for tag in platforms):
-        raise _MalformedError(f"{wheel.filename!r} does not run on {target.platform}")
+        raise MalformedError(f"{wheel.filename!r} does not run on {target.platform}")
 
 
 def _version(text: str) -> str:
@@ -278,24 +290,3 @@ def _version(text: str) -> str:
         return str(Version(text))
     except InvalidVersion:
         return ""
-
-
-def _take(table: Mapping[str, Any], key: str, kind: type[_T]) -> _T:
-    value = table.get(key)
-    if not isinstance(value, kind):
-        raise _MalformedError(f"{key} is missing or no {kind.__name__}")
-    return value
-
-
-def _matching(table: Mapping[str, Any], key: str, pattern: re.Pattern[str]) -> str:
-    value = _take(table, key, str)
-    if not pattern.fullmatch(value):
-        raise _MalformedError(f"{key} {value!r} is not as it should be")
-    return value
-
-
-def _one_of(table: Mapping[str, Any], key: str, allowed: Mapping[str, object]) -> str:
-    value = _take(table, key, str)
-    if value not in allowed:
-        raise _MalformedError(f"{key} {value!r} is not known")
-    return value

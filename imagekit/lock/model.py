@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
 """What wheels call the machine of a platform."""
@@ -16,8 +16,39 @@ _BASE_HINTS = frozenset({"released", "reference"})
 
 
 @dataclass(frozen=True, slots=True)
+class BuiltFrom:
+    """What a wheel was built from on the machine that made the lock, by which it is built again.
+
+    Attributes:
+        kind: `sdist`, `archive`, `directory` or `vcs`, as PEP 751 calls them.
+        location: a path relative to the lock, or a URL without credentials.
+        digest: sha256 in hexadecimal of the archive; `sha256:...` of the folder's content; the
+            commit of a repository.
+        revision: of a repository, as it was asked for.
+        subdirectory: where the project is within it; empty for its root.
+        requires: what the backend needs, as pinned requirements with hashes.
+    """
+
+    kind: Literal["sdist", "archive", "directory", "vcs"]
+    location: str
+    digest: str
+    revision: str = ""
+    subdirectory: str = ""
+    requires: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """For people."""
+        commit = f"@{self.digest[:12]}" if self.kind == "vcs" else ""
+        below = f", folder {self.subdirectory}" if self.subdirectory else ""
+        return f"{self.location}{commit}{below}"
+
+
+@dataclass(frozen=True, slots=True)
 class LockedWheel:
-    """One wheel; `name` is normalised, `url` a hint only, as mirrors move."""
+    """One wheel; `name` is normalised, `url` a hint only, as mirrors move.
+
+    `built` says what it is built from where no index has it.
+    """
 
     name: str
     version: str
@@ -25,6 +56,7 @@ class LockedWheel:
     sha256: str
     size_bytes: int | None = None
     url: str | None = None
+    built: BuiltFrom | None = None
 
 
 @dataclass(frozen=True, slots=True)

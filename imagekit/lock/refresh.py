@@ -17,6 +17,7 @@ from imagekit.lock.base import Base, debian_mirrors, resolve_base
 from imagekit.lock.ensure import runtime_of
 from imagekit.lock.model import Lock, RuntimePin
 from imagekit.lock.resolve import resolve_packages
+from imagekit.lock.sources.builder import SourceBuilder
 from imagekit.progress import Progress
 from imagekit.spec.digest import spec_digest
 from imagekit.spec.load import found_later
@@ -46,6 +47,7 @@ def refresh_lock(
     kept = () if upgrade else tuple(wheel for lock in previous for wheel in lock.packages)
     digest = spec_digest(spec, spec_path.parent)
     task = progress.task(f"locking {spec_path}")
+    sources = SourceBuilder(spec, spec_path.parent, progress, environ)
     locks: list[Lock] = []
     for platform in spec.platforms:
         base = resolve_base(spec, spec_path.parent, platform, environ=environ, progress=progress)
@@ -57,6 +59,7 @@ def refresh_lock(
             spec_path.parent,
             base.target,
             preferences=tuple(known.values()),
+            sources=sources,
             environ=environ,
         )
         apt = _apt(spec, spec_path, base, environ, progress) if spec.apt_packages else None

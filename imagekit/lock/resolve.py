@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -17,11 +18,14 @@ from imagekit.errors import LockError
 from imagekit.lock import uv
 from imagekit.lock.model import LockedWheel, Target
 from imagekit.lock.pins import read_pins
+from imagekit.lock.sources.builder import SourceBuilder
+from imagekit.lock.sources.substitutes import Substitutes
 from imagekit.lock.tags import best_wheel, supported_tags
 from imagekit.spec.foreign_locks import is_lock
 from imagekit.spec.model import ImageSpec
 from imagekit.spec.requirement import UnusableRequirementError, check_name, parse
 from imagekit.spec.requirements_file import RequirementLine, read
+from imagekit.spec.source import find_source, requirement_name
 from imagekit.urls import masked, without_credentials
 
 OBJECT_STORAGE = "obstore>=0.6"
@@ -44,11 +48,13 @@ def resolve_packages(
     target: Target,
     *,
     preferences: Sequence[LockedWheel],
+    sources: SourceBuilder,
     environ: Mapping[str, str],
 ) -> tuple[LockedWheel, ...]:
     """One wheel for each package that `spec` needs on `target`, by name.
 
-    `preferences` are wheels whose versions are kept where they still fit.
+    `preferences` are wheels whose versions are kept where they still fit; `sources` builds what
+    comes without a wheel.
 
     Raises:
         LockError: no set of wheels fits, with the resolver's explanation.
@@ -60,21 +66,22 @@ def resolve_packages(
     wanted = _with_object_storage(spec, lines)
     if not wanted and not lines:
         return ()
-    request = uv.Request(
-        packages=wanted,
-        requirements=requirements,
-        target=target,
-        default_index=spec.pip_index,
-        indexes=spec.pip_extra_index_url,
-        preferences=preferences,
-        folder=folder,
-        pins=() if requirements is not None else [line.text for line in lines],
-    )
-    packages = _compiled(request, environ, adds_storage=len(wanted) > len(spec.packages))
-    hashes = _allowed_hashes(lines)
-    tags = supported_tags(target)
-    wheels = [_choose(package, tags, target, hashes) for package in packages]
-    return tuple(sorted(wheels, key=lambda wheel: wheel.name))
+    with tempfile.TemporaryDirectory(prefix="imagekit-wheels-") as name:
+        built = Substitutes(sources, target, Path(name))
+        request = uv.Request(
+            packages=[built.requirement(text) for text in wanted],
+            requirements=None if requirements is None else built.file(requirements),
+            target=target,
+            default_index=spec.pip_index,
+            indexes=spec.pip_extra_index_url,
+            preferences=preferences,
+            folder=folder,
+            pins=[] if requirements else [built.requirement(line.text) for line in lines],
+        )
+        added = len(wanted) > len(spec.packages)
+        packages = _compiled(request, sources, environ, adds_storage=added)
+    choice = _Choice(target, supported_tags(target), _allowed_hashes(lines), sources, built)
+    return tuple(sorted(map(choice.wheel, packages), key=lambda wheel: wheel.name))
 
 
 def _required(
@@ -94,10 +101,10 @@ def _refuse_other_versions(spec: ImageSpec, pins: Sequence[RequirementLine]) -> 
     """A lock's versions stand against everything else, so what excludes one can't be met."""
     pinned = {pin.name: Requirement(pin.text) for pin in pins}
     for text in spec.packages:
-        wanted = parse(text)
-        pin = pinned.get(canonicalize_name(wanted.name))
-        if pin is None:
+        pin = pinned.get(requirement_name(text))
+        if pin is None or find_source(text) is not None:
             continue
+        wanted = parse(text)
         version = str(pin.specifier).removeprefix("==")
         if not version or not wanted.specifier.contains(version, prereleases=True):
             raise LockError(
@@ -109,22 +116,38 @@ def _refuse_other_versions(spec: ImageSpec, pins: Sequence[RequirementLine]) -> 
 def _with_object_storage(spec: ImageSpec, lines: Sequence[RequirementLine]) -> tuple[str, ...]:
     """The spec's packages, and the client of object stores unless it has one or wants none."""
     storage = Requirement(OBJECT_STORAGE).name
-    named = {canonicalize_name(parse(text).name) for text in spec.packages}
+    named = {requirement_name(text) for text in spec.packages}
     if not spec.object_storage or storage in named or storage in {line.name for line in lines}:
         return tuple(spec.packages)
     return (*spec.packages, OBJECT_STORAGE)
 
 
 def _compiled(
-    request: uv.Request, environ: Mapping[str, str], *, adds_storage: bool
+    request: uv.Request,
+    sources: SourceBuilder,
+    environ: Mapping[str, str],
+    *,
+    adds_storage: bool,
 ) -> list[dict[str, Any]]:
-    try:
-        return uv.compile_packages(request, environ)
-    except LockError as error:
-        if adds_storage and Requirement(OBJECT_STORAGE).name in str(error):
-            hint = "obstore is what `object_storage` adds: `object_storage: false` leaves it out"
-            raise LockError(error.message, hint=hint) from error
-        raise
+    """What uv finds; source is taken of what has no wheel and may be built, one after the other."""
+    while True:
+        try:
+            return uv.compile_packages(request, environ)
+        except uv.NoWheelError as error:
+            more = frozenset(filter(sources.allows, error.names)) - (request.may_build or set())
+            if not more:
+                raise _about_storage(error, adds_storage=adds_storage) from error
+            sources.refuse_elsewhere(", ".join(sorted(more)))
+            request = replace(request, may_build=(request.may_build or frozenset()) | more)
+        except LockError as error:
+            raise _about_storage(error, adds_storage=adds_storage) from error
+
+
+def _about_storage(error: LockError, *, adds_storage: bool) -> LockError:
+    if adds_storage and Requirement(OBJECT_STORAGE).name in str(error):
+        hint = "obstore is what `object_storage` adds: `object_storage: false` leaves it out"
+        return LockError(error.message, hint=hint)
+    return error
 
 
 def _allowed_hashes(lines: Sequence[RequirementLine]) -> dict[str, frozenset[str]]:
@@ -136,55 +159,89 @@ def _allowed_hashes(lines: Sequence[RequirementLine]) -> dict[str, frozenset[str
     return allowed
 
 
-def _choose(
-    package: Mapping[str, Any],
-    tags: tuple[Tag, ...],
-    target: Target,
-    hashes: Mapping[str, frozenset[str]],
-) -> LockedWheel:
-    name = canonicalize_name(package["name"])
-    try:
-        check_name(name)
-    except UnusableRequirementError as error:
-        raise LockError(
-            error.message, hint="one of the packages needs it: leave that one out"
-        ) from error
-    candidates = _candidates(package, name)
-    allowed = hashes.get(name)
-    if allowed is not None:
-        candidates = [each for each in candidates if each.sha256 in allowed]
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """Of all files that uv offers, the one that the target takes."""
+
+    target: Target
+    tags: tuple[Tag, ...]
+    hashes: Mapping[str, frozenset[str]]
+    sources: SourceBuilder
+    built: Substitutes
+
+    def wheel(self, package: Mapping[str, Any]) -> LockedWheel:
+        """The wheel of a package as pylock.toml describes it."""
+        name = canonicalize_name(package["name"])
+        try:
+            check_name(name)
+        except UnusableRequirementError as error:
+            raise LockError(
+                error.message, hint="one of the packages needs it: leave that one out"
+            ) from error
+        candidates = _candidates(package, name)
+        made = self.built.find(candidates[0].sha256) if candidates else None
+        if made is not None:
+            return self._fitting(made)
+        if not candidates and "sdist" in package and self.sources.allows(name):
+            return self._fitting(self._of_sdist(package, name))
+        return self._of_index(package, name, candidates)
+
+    def _of_index(
+        self, package: Mapping[str, Any], name: str, candidates: list[_Candidate]
+    ) -> LockedWheel:
+        allowed = self.hashes.get(name)
         if not candidates:
             raise LockError(
-                f"{name} {package['version']}: no wheel has a hash that the requirements list",
-                hint="list the hashes of its wheels, as `pip hash` or `uv pip compile` writes them",
+                f"{name} comes without a wheel",
+                hint="`allow_build` has what the spec itself names built from source",
             )
-    chosen = best_wheel([each.filename for each in candidates], tags)
-    if chosen is None:
-        raise LockError(
-            f"{name}: none of its wheels runs on {target.platform}, Python "
-            f"{target.python_version}, glibc {target.glibc}",
-            hint="building from source (allow_build) is not supported yet",
+        if allowed is not None:
+            candidates = [each for each in candidates if each.sha256 in allowed]
+            if not candidates:
+                raise self._not_listed(package, "no wheel")
+        chosen = best_wheel([each.filename for each in candidates], self.tags)
+        if chosen is None:
+            raise self._runs_nowhere(name, "none of its wheels runs")
+        found = next(each for each in candidates if each.filename == chosen)
+        return LockedWheel(
+            name=name,
+            version=str(parse_wheel_filename(chosen)[1]),
+            filename=chosen,
+            sha256=found.sha256,
+            size_bytes=found.size_bytes,
+            url=found.url,
         )
-    found = next(each for each in candidates if each.filename == chosen)
-    return LockedWheel(
-        name=name,
-        version=str(parse_wheel_filename(chosen)[1]),
-        filename=chosen,
-        sha256=found.sha256,
-        size_bytes=found.size_bytes,
-        url=found.url,
-    )
+
+    def _of_sdist(self, package: Mapping[str, Any], name: str) -> LockedWheel:
+        found = _candidate(package["sdist"], name)
+        if found.sha256 not in self.hashes.get(name, {found.sha256}):
+            raise self._not_listed(package, "no source")
+        url = found.url or ""
+        return self.sources.lock_sdist(name, package["version"], url, found.sha256, self.target)
+
+    def _fitting(self, wheel: LockedWheel) -> LockedWheel:
+        if best_wheel([wheel.filename], self.tags) is None:
+            raise self._runs_nowhere(wheel.name, f"{wheel.filename}, built here, does not run")
+        return wheel
+
+    def _runs_nowhere(self, name: str, what: str) -> LockError:
+        return LockError(
+            f"{name}: {what} on {self.target.platform}, Python {self.target.python_version}, "
+            f"glibc {self.target.glibc}",
+            hint="name a version that has one",
+        )
+
+    def _not_listed(self, package: Mapping[str, Any], what: str) -> LockError:
+        return LockError(
+            f"{package['name']} {package['version']}: {what} has a hash that the requirements list",
+            hint="list the hashes of its files, as `pip hash` or `uv pip compile` writes them",
+        )
 
 
 def _candidates(package: Mapping[str, Any], name: str) -> list[_Candidate]:
     entries = [*package.get("wheels", ())]
     if "archive" in package:  # a requirement by URL
         entries.append(package["archive"])
-    if not entries:
-        raise LockError(
-            f"{name} comes without a wheel",
-            hint="packages from source, folders and version control are not supported yet",
-        )
     return [_candidate(entry, name) for entry in entries]
 
 

@@ -21,6 +21,7 @@ from typing import Any
 
 import tomli_w
 import uv
+from packaging.utils import canonicalize_name
 
 from imagekit.errors import LockError
 from imagekit.lock.model import LockedWheel, Target
@@ -41,7 +42,8 @@ class Request:
     """What uv is asked: requirements as text and as a file, for whom, and from where.
 
     `preferences` are the versions to keep where they still fit; `pins` are requirements of one
-    exact version each, which stand against whatever packages say of each other.
+    exact version each, which stand against whatever packages say of each other; `may_build` are
+    the names of those that are taken from source alone, and None leaves that choice to uv.
     """
 
     packages: Sequence[str]
@@ -52,6 +54,15 @@ class Request:
     preferences: Sequence[LockedWheel]
     folder: Path
     pins: Sequence[str] = ()
+    may_build: frozenset[str] | None = frozenset()
+
+
+class NoWheelError(LockError):
+    """`names` are packages of which the target takes no wheel, but there is source."""
+
+    def __init__(self, message: str, names: frozenset[str], *, hint: str) -> None:
+        super().__init__(message, hint=hint)
+        self.names = names
 
 
 def version() -> str:
@@ -78,9 +89,21 @@ def compile_packages(request: Request, environ: Mapping[str, str]) -> list[dict[
             pins.write_text("".join(f"{text}\n" for text in request.pins), encoding="utf-8")
             sources.append(pins)
             options = ["--override", str(pins)]
-        command = [*_command(request.target, sources, output), *options]
+        command = [*_command(request, sources, output), *options]
         _run(command, request, environ)
         return _packages(output)
+
+
+def variables(
+    environ: Mapping[str, str], default_index: str | None, indexes: Sequence[str]
+) -> dict[str, str]:
+    """`environ` with where uv finds packages; index addresses may hold credentials."""
+    found = dict(environ)
+    if default_index is not None:
+        found["UV_DEFAULT_INDEX"] = default_index
+    if indexes:
+        found["UV_INDEX"] = " ".join([*indexes, environ.get("UV_INDEX", "")]).strip()
+    return found
 
 
 def python_platform(target: Target) -> str:
@@ -94,9 +117,10 @@ def python_platform(target: Target) -> str:
     return f"{target.machine}-manylinux_2_{fitting[-1]}"
 
 
-def _command(target: Target, sources: Sequence[Path], output: Path) -> list[str]:
+def _command(request: Request, sources: Sequence[Path], output: Path) -> list[str]:
+    target = request.target
     return [
-        _program(),
+        program(),
         "pip",
         "compile",
         *(str(path.absolute()) for path in sources),
@@ -104,16 +128,27 @@ def _command(target: Target, sources: Sequence[Path], output: Path) -> list[str]
         f"--output-file={output}",
         f"--python-version={target.python_version}",
         f"--python-platform={python_platform(target)}",
-        # Any interpreter does: nothing is built, and markers come from the two lines above.
+        # Any interpreter does: markers come from the two lines above.
         f"--python={sys.executable}",
         "--no-python-downloads",
-        "--only-binary=:all:",
+        *_builds(request.may_build),
         "--no-progress",
         "--color=never",
     ]
 
 
-def _program() -> str:
+def _builds(names: frozenset[str] | None) -> list[str]:
+    if names is None:
+        return []
+    return ["--only-binary=:all:", *(f"--no-binary={name}" for name in sorted(names))]
+
+
+def program() -> str:
+    """The path of uv's program.
+
+    Raises:
+        LockError: it is missing.
+    """
     try:
         return uv.find_uv_bin()
     except FileNotFoundError as error:
@@ -123,15 +158,11 @@ def _program() -> str:
 
 
 def _run(command: Sequence[str], request: Request, environ: Mapping[str, str]) -> None:
-    variables = dict(environ)
-    if request.default_index is not None:
-        variables["UV_DEFAULT_INDEX"] = request.default_index
-    if request.indexes:
-        variables["UV_INDEX"] = " ".join([*request.indexes, environ.get("UV_INDEX", "")]).strip()
+    found = variables(environ, request.default_index, request.indexes)
     result = subprocess.run(
         command,
         cwd=request.folder,
-        env=variables,
+        env=found,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
@@ -148,14 +179,15 @@ def _explained(stderr: str, target: Target) -> LockError:
     explanation = "\n".join(lines).strip().removeprefix("error: ")
     python = ".".join(map(str, target.python_minor))
     place = f"{target.platform}, Python {python}, glibc {target.glibc}"
-    names = ", ".join(sorted(set(_NO_WHEEL.findall(text))))
-    hint = f"resolved for {place}"
-    if names:
-        hint = (
-            f"{names}: no wheel for {place}; building from source (allow_build) is not "
-            "supported yet, so name a version that has one"
-        )
-    return LockError(f"uv could not resolve the packages: {explanation}", hint=hint)
+    message = f"uv could not resolve the packages: {explanation}"
+    names = frozenset(map(canonicalize_name, _NO_WHEEL.findall(text)))
+    if not names:
+        return LockError(message, hint=f"resolved for {place}")
+    hint = (
+        f"{', '.join(sorted(names))}: no wheel for {place}; `allow_build` has it built from source "
+        "here, or name a version that has one"
+    )
+    return NoWheelError(message, names, hint=hint)
 
 
 def _packages(output: Path) -> list[dict[str, Any]]:

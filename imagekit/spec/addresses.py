@@ -11,21 +11,22 @@ from imagekit.spec.model import ImageSpec
 
 
 def addresses(spec: ImageSpec, folder: Path) -> tuple[str, ...]:
-    """Wheels that are named by URL, then package indexes. For use only, never to be written."""
+    """Wheels and source named by URL, then package indexes. For use only, never to be written."""
     return (*_direct(spec, folder), *filter(None, [spec.pip_index]), *spec.pip_extra_index_url)
 
 
 def _direct(spec: ImageSpec, folder: Path) -> Iterator[str]:
-    for text in (*spec.packages, *_lines(spec, folder)):
+    for text in (*spec.packages, *requirement_lines(spec, folder)):
         if "://" in text:
-            from imagekit.spec.requirement import parse  # noqa: PLC0415 - most name no URL
+            from imagekit.spec.source import address  # noqa: PLC0415 - most name no URL
 
-            url = parse(text).url
+            url = address(text)
             if url is not None:
                 yield url
 
 
-def _lines(spec: ImageSpec, folder: Path) -> Iterator[str]:
+def requirement_lines(spec: ImageSpec, folder: Path) -> Iterator[str]:
+    """What a requirements.txt of the spec asks for; nothing of a lock."""
     if spec.requirements is not None and not is_lock(Path(spec.requirements).name):
         from imagekit.spec.requirements_file import read  # noqa: PLC0415 - it brings a parser
 

@@ -7,6 +7,7 @@ import hashlib
 import json
 from pathlib import Path
 
+from imagekit.spec.addresses import requirement_lines
 from imagekit.spec.foreign_locks import content_digest, is_lock
 from imagekit.spec.model import ImageSpec
 from imagekit.spec.plain import plain
@@ -19,7 +20,7 @@ def spec_digest(spec: ImageSpec, folder: Path) -> str:
     Order and spelling of packages do not matter, nor do credentials or comments.
 
     Raises:
-        SpecError: the requirements file can't be read or used.
+        SpecError: the requirements file, or a folder that packages come from, can't be read.
     """
     decisive = {
         "base_image": spec.base_image or "debian",
@@ -36,10 +37,30 @@ def spec_digest(spec: ImageSpec, folder: Path) -> str:
         "python_version": spec.python_version,
         "requirements": _requirements(spec, folder),
     }
+    folders = _folders(spec, folder)
+    if folders:
+        decisive["folders"] = folders
     if spec.apt_packages:
         decisive["apt_packages"] = list(spec.apt_packages)
     encoded = json.dumps(decisive, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return "sha256:" + hashlib.sha256(encoded.encode()).hexdigest()
+
+
+def _folders(spec: ImageSpec, folder: Path) -> dict[str, str]:
+    """What stands in the folders and archives on this machine that packages are built from."""
+    paths = set()
+    for text in (*spec.packages, *requirement_lines(spec, folder)):
+        if plain(text) is None:
+            from imagekit.spec.source import local_path  # noqa: PLC0415 - it brings a parser
+
+            paths.add(local_path(text))
+    return {path: _tree(folder / path) for path in sorted(paths - {""})}
+
+
+def _tree(place: Path) -> str:
+    from imagekit.spec.source_tree import tree_digest  # noqa: PLC0415 - most specs name none
+
+    return tree_digest(place)
 
 
 def _requirements(spec: ImageSpec, folder: Path) -> list[object]:
@@ -57,7 +78,7 @@ def _requirements(spec: ImageSpec, folder: Path) -> list[object]:
 def _canonical(text: str) -> str:
     found = plain(text)
     if found is None:
-        from imagekit.spec.requirement import canonical  # noqa: PLC0415 - it brings a parser
+        from imagekit.spec.source import canonical  # noqa: PLC0415 - it brings a parser
 
         found = canonical(text)
     return found

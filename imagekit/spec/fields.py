@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from imagekit.spec.model import ImageSpec, Kind
+from imagekit.spec.frozen import Kind
+from imagekit.spec.model import ImageSpec
 
 
 @dataclass(frozen=True, slots=True)

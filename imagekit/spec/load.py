@@ -18,6 +18,7 @@ from imagekit.spec.fields import FIELDS, SpecField
 from imagekit.spec.matrix import cells
 from imagekit.spec.model import ImageSpec
 from imagekit.spec.nodes import Entry, NodeError
+from imagekit.spec.plain import plain
 from imagekit.spec.rules import Finding, check, not_supported, only_in_python
 
 Lines = dict[tuple[str, str | None], int]
@@ -151,9 +152,27 @@ def _missing_paths(spec: ImageSpec, folder: Path) -> Iterator[Finding]:
         yield Finding("requirements", f"requirements: there is no file {spec.requirements!r}")
     if spec.source_root is not None and not os.path.isdir(folder / spec.source_root):
         yield Finding("source_root", f"source_root: there is no folder {spec.source_root!r}")
+    for text in spec.packages:
+        path = _path_of(text)
+        if path and not os.path.exists(folder / path):
+            yield Finding("packages", f"packages: there is no {text!r}", item=text)
     for text in spec.copy:
         if not os.path.exists(folder / text):
             yield Finding("copy", f"copy: there is no {text!r}", item=text)
+
+
+def _path_of(requirement: str) -> str:
+    """The path that it names; empty where it names none."""
+    if plain(requirement) is not None:
+        return ""
+    # They load `packaging`, which most specs do without.
+    from imagekit.spec.requirement import UnusableRequirementError  # noqa: PLC0415
+    from imagekit.spec.source import local_path  # noqa: PLC0415
+
+    try:
+        return local_path(requirement)
+    except UnusableRequirementError:
+        return ""
 
 
 class _Reader:
@@ -197,7 +216,9 @@ class _Reader:
                 return self._texts(field, node)
             case "mapping":
                 return self._mapping(field, node)
-            case "flag":
+            case "flag_or_texts" if isinstance(node, yaml.SequenceNode):
+                return self._texts(field, node)
+            case "flag" | "flag_or_texts":
                 return self._flag(field, node)
             case _:
                 return nodes.text_of(node, field.name)
@@ -242,7 +263,8 @@ class _Reader:
     def _flag(self, field: SpecField, node: yaml.Node) -> bool:
         text = nodes.text_of(node, field.name)
         if text not in ("true", "false"):
-            message = f"{field.name}: expected true or false, found {text!r}"
+            names = " or a list" if field.kind == "flag_or_texts" else ""
+            message = f"{field.name}: expected true or false{names}, found {text!r}"
             raise NodeError(Problem(message, nodes.line_of(node)))
         return text == "true"
 

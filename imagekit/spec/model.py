@@ -12,40 +12,15 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from imagekit.errors import Problem, SpecError
-
-Kind = Literal["text", "texts", "joined", "mapping", "flag", "matrix", "anything"]
+from imagekit.spec.frozen import FREEZE, FrozenMap, Kind
 
 PLATFORMS = ("linux/amd64", "linux/arm64")
 COPY_MODES = ("all", "no_copy", "loaded_modules")
-
-
-class FrozenMap(Mapping[str, str]):
-    """A mapping that can't change and hashes; its keys are sorted, so order never matters."""
-
-    __slots__ = ("_values",)
-
-    def __init__(self, values: Mapping[str, str] | None = None) -> None:
-        self._values = dict(sorted((values or {}).items()))
-
-    def __getitem__(self, key: str) -> str:
-        return self._values[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __hash__(self) -> int:
-        return hash(tuple(self._values.items()))
-
-    def __repr__(self) -> str:
-        return repr(self._values)
 
 
 def _about(
@@ -146,6 +121,14 @@ class ImageSpec:
             "flag",
             "`true` adds `obstore` to the packages, by which tasks read and write `s3`, `gs` and "
             "`az`; `false` leaves it out.",
+        ),
+    )
+    allow_build: bool | Sequence[str] = field(
+        default=False,
+        metadata=_about(
+            "flag_or_texts",
+            "Whether packages without a wheel, folders, archives and git repositories are built on "
+            "this machine, which runs their code: `true`, or names. See [the lock](lock.md).",
         ),
     )
     pip_index: str | None = field(
@@ -280,7 +263,7 @@ class ImageSpec:
             if value is each.default or isinstance(value, ImageSpec):
                 continue
             try:
-                frozen = _FREEZE[each.metadata["kind"]](value)
+                frozen = FREEZE[each.metadata["kind"]](value)
             except TypeError as error:
                 problems.append(Problem(f"{each.name}: {error}"))
                 continue
@@ -344,54 +327,3 @@ class ImageSpec:
 
 def _several(value: str | Sequence[str]) -> Sequence[str]:
     return [value] if isinstance(value, str) else value
-
-
-def _text(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    raise TypeError(f"expected text, found {type(value).__name__}")
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    if not isinstance(value, (list, tuple)):
-        raise TypeError(f"expected a list of texts, found {type(value).__name__}")
-    for item in value:
-        if not isinstance(item, str):
-            raise TypeError(f"expected a list of texts, one of them is {type(item).__name__}")
-    return tuple(value)
-
-
-def _joined(value: object) -> str:
-    """One text for a list and for texts with commas, the same for the same words."""
-    words = _text(value).split(",") if not isinstance(value, (list, tuple)) else _texts(value)
-    return ",".join(sorted({word.strip() for word in words}))
-
-
-def _mapping(value: object) -> FrozenMap:
-    if not isinstance(value, Mapping):
-        raise TypeError(f"expected a mapping of texts, found {type(value).__name__}")
-    for key, item in value.items():
-        if not isinstance(key, str) or not isinstance(item, str):
-            raise TypeError(f"expected a mapping of texts, {key!r} is {type(item).__name__}")
-    return FrozenMap(value)
-
-
-def _flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"expected true or false, found {type(value).__name__}")
-    return value
-
-
-def _anything(value: object) -> object:
-    return value
-
-
-_FREEZE: Mapping[Kind, Callable[[object], Any]] = {
-    "text": _text,
-    "texts": _texts,
-    "joined": _joined,
-    "mapping": _mapping,
-    "flag": _flag,
-    "matrix": _anything,
-    "anything": _anything,
-}

@@ -10,13 +10,14 @@ import sys
 from collections.abc import Mapping
 
 from imagekit.spec.fields import FIELDS, SpecField
-from imagekit.spec.model import Kind
+from imagekit.spec.frozen import Kind
 
 _KINDS: Mapping[Kind, str] = {
     "text": "text",
     "texts": "list of texts",
     "mapping": "mapping of texts",
     "flag": "true or false",
+    "flag_or_texts": "true, false or list of texts",
     "matrix": "mapping of lists",
 }
 

@@ -11,7 +11,8 @@ from packaging.utils import canonicalize_name
 from imagekit.spec.plain import RESERVED
 from imagekit.urls import masked
 
-_VERSION_CONTROL = ("git+", "hg+", "bzr+", "svn+")
+_OTHER_VERSION_CONTROL = ("hg+", "bzr+", "svn+")
+_OF_GIT = "write NAME @ git+https://HOST/PATH@REVISION"
 
 
 class UnusableRequirementError(ValueError):
@@ -35,11 +36,8 @@ def parse(text: str) -> Requirement:
         raise UnusableRequirementError(
             f"{shown} is an option, not a requirement", "options belong in a requirements.txt"
         )
-    if stripped.startswith(_VERSION_CONTROL):
-        raise UnusableRequirementError(
-            f"{shown}: packages from version control are not supported yet",
-            "name a release, or the URL of a wheel",
-        )
+    if stripped.startswith(_OTHER_VERSION_CONTROL):
+        raise UnusableRequirementError(f"{shown}: of version control only git is read", _OF_GIT)
     if stripped.startswith((".", "/")) or (stripped.endswith(".whl") and "@" not in stripped):
         raise UnusableRequirementError(
             f"{shown}: a path is no requirement", "write NAME @ file:///PATH/TO/WHEEL.whl"
@@ -65,26 +63,16 @@ def check_name(name: str) -> None:
         raise UnusableRequirementError(f"{name} can't be in a task image: {reason}")
 
 
-def canonical(text: str) -> str:
-    """The same text for every way to write the same requirement; for comparison only."""
-    requirement = parse(text)
-    requirement.name = canonicalize_name(requirement.name)
-    return str(requirement)
-
-
 def _check_url(shown: str, requirement: Requirement) -> None:
     url = requirement.url
     if url is None:
         return
-    if url.startswith(_VERSION_CONTROL):
-        raise UnusableRequirementError(
-            f"{shown}: packages from version control are not supported yet",
-            "name a release, or the URL of a wheel",
-        )
+    if url.startswith(_OTHER_VERSION_CONTROL):
+        raise UnusableRequirementError(f"{shown}: of version control only git is read", _OF_GIT)
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https", "file"):
         raise UnusableRequirementError(f"{shown}: the URL is not https, http or file")
     if not unquote(parts.path).endswith(".whl"):
         raise UnusableRequirementError(
-            f"{shown}: a URL must name a wheel (.whl); building from source is not supported yet"
+            f"{shown}: a URL must name a wheel (.whl) or an archive of source (.tar.gz, .zip)"
         )

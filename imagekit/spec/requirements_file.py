@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
-
 from imagekit.errors import Problem, SpecError
-from imagekit.spec.requirement import UnusableRequirementError, parse
+from imagekit.spec.requirement import UnusableRequirementError
+from imagekit.spec.source import requirement_name
+from imagekit.urls import masked
 
 _COMMENT = re.compile(r"(^|\s)#.*$")
-_INCLUDE = re.compile(r"(?:-r|--requirement|-c|--constraint)(?:\s+|=)?(\S.*)")
+INCLUDE = re.compile(r"(?:-r|--requirement|-c|--constraint)(?:\s+|=)?(\S.*)")
 _HASH = re.compile(r"\s--hash[=\s]\s*(\w+):([0-9a-fA-F]+)")
 _INDEX = re.compile(r"(?:-i|--index-url|--extra-index-url|-f|--find-links)(?:\s+|=)\S+")
 _INERT = re.compile(r"--(?:prefer-binary|only-binary(?:\s+|=)\S+|require-hashes)$")
@@ -27,7 +27,10 @@ _INERT = re.compile(r"--(?:prefer-binary|only-binary(?:\s+|=)\S+|require-hashes)
 
 @dataclass(frozen=True, slots=True)
 class RequirementLine:
-    """One requirement as a file holds it; `sha256` lists the hashes it allows, if it names any."""
+    """One requirement as a file holds it; `sha256` lists the hashes it allows, if it names any.
+
+    `name` is empty for source that says none.
+    """
 
     text: str
     name: str
@@ -82,7 +85,7 @@ class _Reader:
             self._take(path, number, content, constraint=constraint)
 
     def _take(self, path: Path, number: int, content: str, *, constraint: bool) -> None:
-        include = _INCLUDE.fullmatch(content)
+        include = INCLUDE.fullmatch(content)
         if include:
             is_constraint = constraint or content.startswith(("-c", "--constraint"))
             self.read(path.parent / include[1].strip(), constraint=is_constraint, line=number)
@@ -107,17 +110,23 @@ class _Reader:
 def _requirement(content: str) -> RequirementLine:
     if content.startswith(("-e", "--editable")):
         raise UnusableRequirementError(
-            f"{content!r}: editable installs don't fit into an image", "use source_root"
+            f"{masked(content)!r}: editable installs don't fit into an image",
+            "leave `-e` out to have it built, or use source_root",
         )
     if content.startswith("-"):
-        raise UnusableRequirementError(f"{content!r} is not supported yet")
+        raise UnusableRequirementError(f"{masked(content)!r} is not supported yet")
     hashes = _HASH.findall(content)
-    text = _HASH.sub("", content).strip()
+    text = without_hashes(content)
     return RequirementLine(
         text=text,
-        name=canonicalize_name(parse(text).name),
+        name=requirement_name(text),
         sha256=frozenset(value.lower() for kind, value in hashes if kind == "sha256"),
     )
+
+
+def without_hashes(line: str) -> str:
+    """The requirement alone."""
+    return _HASH.sub("", line).strip()
 
 
 def _logical_lines(text: str) -> Iterator[tuple[int, str]]:

@@ -30,6 +30,8 @@ _REPOSITORY = re.compile(rf"[A-Za-z\d.-]+(?::\d{{1,5}})?(?:/{_COMPONENT})+")
 _IMAGE = re.compile(
     r"(?:[\w.\[\]:-]+/)*[a-z0-9][\w.-]*(?::[\w.-]{1,128})?(?:@sha256:[0-9a-f]{64})?"
 )
+# Names: PyPA, "Names and normalization".
+_DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _PYTHON = re.compile(r"3\.(\d{1,2})")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]*[A-Za-z0-9])?")
@@ -183,12 +185,20 @@ def _package(text: str) -> Iterator[Finding]:
     if plain(text) is not None:
         return
     # It loads `packaging`, which most specs do without.
-    from imagekit.spec.requirement import UnusableRequirementError, parse  # noqa: PLC0415
+    from imagekit.spec.requirement import UnusableRequirementError  # noqa: PLC0415
+    from imagekit.spec.source import requirement_name  # noqa: PLC0415
 
     try:
-        parse(text)
+        requirement_name(text)
     except UnusableRequirementError as error:
         yield Finding("packages", error.message, error.hint, item=text)
+
+
+def _allow_build(value: bool | Iterable[str]) -> Iterator[Finding]:
+    for name in () if isinstance(value, bool) else value:
+        if not _DISTRIBUTION.fullmatch(name):
+            message = f"allow_build: {name!r} is no name of a distribution"
+            yield Finding("allow_build", message, "names alone, no versions or URLs", item=name)
 
 
 def _requirements(value: str) -> Iterator[Finding]:
@@ -305,6 +315,7 @@ _RULES: Mapping[str, Callable[[Any], Iterator[Finding]]] = {
     "python_version": _python_version,
     "base_image": _base_image,
     "packages": _packages,
+    "allow_build": _allow_build,
     "requirements": _requirements,
     "pip_index": _pip_index,
     "pip_extra_index_url": _pip_extra_index_url,

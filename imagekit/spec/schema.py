@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from imagekit.spec.fields import FIELDS, SpecField
-from imagekit.spec.model import Kind
+from imagekit.spec.frozen import Kind
 
 # Unquoted YAML such as 3.11 or 8080 is a number to a schema and text to us.
 _SCALAR: Mapping[str, Any] = {"type": ["string", "number", "boolean"]}
@@ -21,6 +21,7 @@ _TYPES: Mapping[Kind, Mapping[str, Any]] = {
     "texts": {"type": ["array", "null"], "items": _SCALAR},
     "mapping": {"type": ["object", "null"], "additionalProperties": _SCALAR},
     "flag": {"type": ["boolean", "null"]},
+    "flag_or_texts": {"type": ["boolean", "array", "null"], "items": _SCALAR},
     "matrix": {
         "type": ["object", "null"],
         "additionalProperties": {"type": "array", "minItems": 1},

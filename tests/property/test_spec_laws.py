@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from imagekit.errors import SpecError
 from imagekit.spec.digest import spec_digest
 from imagekit.spec.fields import FIELDS
+from imagekit.spec.frozen import FrozenMap
 from imagekit.spec.load import parse_spec
-from imagekit.spec.model import FrozenMap, ImageSpec
+from imagekit.spec.model import ImageSpec
 from imagekit.spec.plain import plain
-from imagekit.spec.requirement import UnusableRequirementError, canonical
+from imagekit.spec.requirement import UnusableRequirementError
+from imagekit.spec.source import canonical
 
 FOLDER = Path("/nonexistent")
 NAMES = st.from_regex(r"[a-z]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)

@@ -17,6 +17,8 @@ from packaging.requirements import Requirement
 from imagekit.errors import LockError
 from imagekit.lock.model import Target
 from imagekit.lock.resolve import resolve_packages
+from imagekit.lock.sources.builder import SourceBuilder
+from imagekit.progress import Silent
 from imagekit.spec.model import ImageSpec
 
 pytestmark = pytest.mark.network
@@ -100,7 +102,14 @@ def by_poetry(folder: Path, *options: str) -> set[str]:
 
 def locked(folder: Path, name: str, **members: list[str]) -> set[str]:
     spec = ImageSpec(requirements=name, object_storage=False, **members)  # type: ignore[arg-type]
-    wheels = resolve_packages(spec, folder, TARGET, preferences=(), environ=os.environ)
+    wheels = resolve_packages(
+        spec,
+        folder,
+        TARGET,
+        preferences=(),
+        sources=SourceBuilder(spec, folder, Silent(), os.environ),
+        environ=os.environ,
+    )
     return {f"{wheel.name}=={wheel.version}" for wheel in wheels}
 
 

@@ -26,6 +26,8 @@ from imagekit.layers.wheel_layer import write_wheels
 from imagekit.layers.writer import LayerWriter
 from imagekit.lock.model import LockedWheel, Target
 from imagekit.lock.resolve import resolve_packages
+from imagekit.lock.sources.builder import SourceBuilder
+from imagekit.progress import Silent
 from imagekit.spec.model import ImageSpec
 
 PACKAGES = (
@@ -69,12 +71,10 @@ pytestmark = pytest.mark.network
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> tuple[LockedWheel, ...]:
     target = Target("linux/amd64", platform.python_version(), sys.executable, "2.31")
+    spec, folder = ImageSpec(packages=PACKAGES), tmp_path_factory.mktemp("spec")
+    sources = SourceBuilder(spec, folder, Silent(), os.environ)
     return resolve_packages(
-        ImageSpec(packages=PACKAGES),
-        tmp_path_factory.mktemp("spec"),
-        target,
-        preferences=(),
-        environ=os.environ,
+        spec, folder, target, preferences=(), sources=sources, environ=os.environ
     )
 
 

@@ -71,13 +71,16 @@ def _required(text: str) -> str:
 
 
 def _pin(package: Mapping[str, Any], name: str, selection: Selection) -> Pin:
-    kind = package.get("source", {}).get("type", "legacy")
+    source = package.get("source", {})
+    kind = source.get("type", "legacy")
+    if kind == "git":
+        below = f"#subdirectory={source['subdirectory']}" if "subdirectory" in source else ""
+        url = f"git+{source['url']}@{source['resolved_reference']}{below}"
+        return Pin(name, package["version"], frozenset(), url)
     if kind not in ("legacy", "pypi"):
-        raise no_wheel(selection.source, name, {"git": "version control"}.get(kind, f"a {kind}"))
+        raise no_wheel(selection.source, name, f"a {kind}")
     wheels = [file for file in package["files"] if str(file["file"]).endswith(".whl")]
-    if not wheels:
-        raise no_wheel(selection.source, name, "source")
-    return Pin(name, package["version"], hashes(wheels))
+    return Pin(name, package["version"], hashes(wheels or package["files"]))
 
 
 def _normalised(name: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from imagekit.errors import LockError
 from imagekit.lock.pins.selection import Pin, Selection, no_wheel
 
-_ELSEWHERE = {"vcs": "version control", "directory": "a folder", "archive": "an archive"}
+_ELSEWHERE = {"directory": "a folder", "archive": "an archive"}
 
 
 def pins(document: Mapping[str, Any], selection: Selection) -> dict[str, Pin]:
@@ -34,10 +34,18 @@ def pins(document: Mapping[str, Any], selection: Selection) -> dict[str, Pin]:
         for key, what in _ELSEWHERE.items():
             if key in package:
                 raise no_wheel(selection.source, name, what)
-        if not package.get("wheels"):
-            raise no_wheel(selection.source, name, "source")
-        digests = frozenset(
-            wheel["hashes"]["sha256"] for wheel in package["wheels"] if "sha256" in wheel["hashes"]
-        )
-        found[name] = Pin(name, package["version"], digests)
+        found[name] = _pin(package, name, selection)
     return found
+
+
+def _pin(package: Mapping[str, Any], name: str, selection: Selection) -> Pin:
+    if "vcs" in package:
+        vcs = package["vcs"]
+        if vcs["type"] != "git" or "url" not in vcs:
+            raise no_wheel(selection.source, name, f"{vcs['type']} or a path")
+        below = f"#subdirectory={vcs['subdirectory']}" if "subdirectory" in vcs else ""
+        url = f"git+{vcs['url']}@{vcs['commit-id']}{below}"
+        return Pin(name, package.get("version", ""), frozenset(), url)
+    files = package.get("wheels") or [package["sdist"]]
+    digests = (file["hashes"]["sha256"] for file in files if "sha256" in file["hashes"])
+    return Pin(name, package["version"], frozenset(digests))

@@ -15,7 +15,10 @@ from imagekit.lock.model import Target
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """One package; `sha256` are the hashes of its files, `url` where it is named by one."""
+    """One package; `sha256` are the hashes of its files, `url` where it is named by one.
+
+    A `url` with `git+` is of a repository, at a commit.
+    """
 
     name: str
     version: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
 from imagekit.errors import LockError
 from imagekit.lock.pins.selection import Pin, Selection, hashes, no_wheel
@@ -84,11 +85,16 @@ class _Walk:
         source, name = package["source"], package["name"]
         if any(key in source for key in _LOCAL):
             return
-        if "git" in source or "path" in source:
-            what = "version control" if "git" in source else "a path"
-            raise no_wheel(self._selection.source, name, what)
-        wheels = package.get("wheels", [])
-        url = source.get("url", "")
-        self._found[name] = Pin(name, package["version"], hashes(wheels), url)
-        if not wheels:
-            raise no_wheel(self._selection.source, name, "source")
+        if "path" in source:
+            raise no_wheel(self._selection.source, name, "a path")
+        files = package.get("wheels") or [package.get("sdist", {})]
+        url = _repository(source["git"]) if "git" in source else source.get("url", "")
+        self._found[name] = Pin(name, package["version"], hashes(files), url)
+
+
+def _repository(url: str) -> str:
+    """`URL?rev=...&subdirectory=...#COMMIT` as a requirement writes it."""
+    parts = urlsplit(url)
+    below = dict(parse_qsl(parts.query)).get("subdirectory")
+    place = urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
+    return f"git+{place}@{parts.fragment}" + (f"#subdirectory={below}" if below else "")

@@ -11,6 +11,8 @@ from imagekit.errors import LockError
 from imagekit.lock.model import Target
 from imagekit.lock.pins import read_pins
 from imagekit.lock.resolve import resolve_packages
+from imagekit.lock.sources.builder import SourceBuilder
+from imagekit.progress import Silent
 from imagekit.spec.digest import spec_digest
 from imagekit.spec.model import ImageSpec
 
@@ -203,9 +205,9 @@ def test_what_a_lock_does_not_have_is_told(tmp_path: Path, name: str, kind: str)
         ("poetry.lock", "[metadata]", "is not as poetry writes it"),
         ("pylock.toml", "a = 1", "no lock-version"),
         ("pylock.toml", PYLOCK.replace('wheels = [{name = "base', 'sdists = [{name = "base'),
-         "base comes from source"),
-        ("pylock.toml", PYLOCK.replace('name = "base"', 'name = "base"\nvcs = {}'),
-         "base comes from version control"),
+         "is not as pylock writes it"),
+        ("pylock.toml", PYLOCK.replace('name = "base"', 'name = "base"\nvcs = {type = "hg"}'),
+         "base comes from hg"),
         ("pylock.toml", PYLOCK.replace("'plot' in extras", "plot !"), "does not read"),
     ],
 )  # fmt: skip
@@ -215,6 +217,32 @@ def test_a_lock_that_an_image_can_not_be_made_of_is_refused(
     """With the package and the reason."""
     with pytest.raises(LockError, match=said):
         pinned(tmp_path, name, text)
+
+
+def test_repositories_and_sdists_of_a_lock_are_taken(tmp_path: Path) -> None:
+    """At the commit and with the hash that it has; what is built of them is told elsewhere."""
+    commit = "c" * 40
+    sdist = 'sdist = { url = "sdist.tar.gz", hash = "sha256:s" }'
+    uv = '[[package]]\nname = "sdist"\nversion = "1.0"\nsource = { registry = "index" }\n' + sdist
+    repository = f"https://host.example/x?subdirectory=y&rev=main#{commit}"
+    git = uv_package("git").replace('registry = "index"', f'git = "{repository}"')
+    root = (
+        UV.partition("dependencies = ")[0]
+        + 'dependencies = [{ name = "sdist" }, { name = "git" }]\n'
+    )
+    expected = f"git @ git+https://host.example/x@{commit}#subdirectory=y"
+    assert pinned(tmp_path, "uv.lock", f"{root}{uv}\n{git}") == {"sdist==1.0", expected}
+    reference = (
+        f'[package.source]\ntype = "git"\nurl = "https://host.example/x"\n'
+        f'resolved_reference = "{commit}"\nsubdirectory = "y"\n'
+    )
+    base = POETRY.replace("[[package]]", reference + "[[package]]", 2).replace(reference, "", 1)
+    assert pinned(tmp_path, "poetry.lock", base) == {
+        f"base-package @ git+https://host.example/x@{commit}#subdirectory=y"
+    }
+    vcs = f'vcs = {{type = "git", url = "https://host.example/x", commit-id = "{commit}"}}'
+    pylock = PYLOCK.replace('wheels = [{name = "base.whl", hashes = {sha256 = "b"}}]', vcs)
+    assert f"base @ git+https://host.example/x@{commit}" in pinned(tmp_path, "pylock.toml", pylock)
 
 
 def test_a_changed_lock_makes_ours_stale(tmp_path: Path) -> None:
@@ -237,4 +265,11 @@ def test_packages_that_a_lock_excludes_are_refused(tmp_path: Path) -> None:
     (tmp_path / "uv.lock").write_text(UV_LOCK)
     spec = ImageSpec(requirements="uv.lock", packages=["Deep>=2"])
     with pytest.raises(LockError, match=r"packages wants Deep>=2, and uv.lock has deep==1.0"):
-        resolve_packages(spec, tmp_path, TARGET, preferences=(), environ={})
+        resolve_packages(
+            spec,
+            tmp_path,
+            TARGET,
+            preferences=(),
+            sources=SourceBuilder(spec, tmp_path, Silent(), {}),
+            environ={},
+        )

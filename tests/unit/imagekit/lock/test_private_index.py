@@ -17,6 +17,8 @@ from imagekit.errors import LockError
 from imagekit.lock import file
 from imagekit.lock.model import Lock, Target
 from imagekit.lock.resolve import resolve_packages
+from imagekit.lock.sources.builder import SourceBuilder
+from imagekit.progress import Silent
 from imagekit.spec.model import ImageSpec
 
 TARGET = Target("linux/amd64", "3.11.2", "/usr/bin/python3.11", "2.36")
@@ -91,7 +93,14 @@ def test_credentials_of_the_spec_reach_the_index_and_not_the_lock(
     url = f"http://user:{PASSWORD}@{host}/simple"
     value = url if field == "pip_index" else [url]
     spec = ImageSpec(packages=["inside"], object_storage=False, **{field: value})  # type: ignore[arg-type]
-    wheels = resolve_packages(spec, tmp_path, TARGET, preferences=(), environ=_environ(tmp_path))
+    wheels = resolve_packages(
+        spec,
+        tmp_path,
+        TARGET,
+        preferences=(),
+        sources=SourceBuilder(spec, tmp_path, Silent(), _environ(tmp_path)),
+        environ=_environ(tmp_path),
+    )
     assert [(each.filename, each.url) for each in wheels] == [
         (WHEEL, f"http://{host}/files/{WHEEL}")
     ]
@@ -105,6 +114,13 @@ def test_a_refused_password_is_not_repeated(host: str, tmp_path: Path) -> None:
     """The error names the index, not what was tried on it."""
     spec = ImageSpec(packages=["inside"], pip_index=f"http://user:wrong-one@{host}/simple")
     with pytest.raises(LockError) as caught:
-        resolve_packages(spec, tmp_path, TARGET, preferences=(), environ=_environ(tmp_path))
+        resolve_packages(
+            spec,
+            tmp_path,
+            TARGET,
+            preferences=(),
+            sources=SourceBuilder(spec, tmp_path, Silent(), _environ(tmp_path)),
+            environ=_environ(tmp_path),
+        )
     assert "inside" in caught.value.message
     assert "wrong-one" not in f"{caught.value.message} {caught.value.hint}"

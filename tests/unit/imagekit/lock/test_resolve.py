@@ -12,7 +12,9 @@ import pytest
 from imagekit.errors import LockError, SpecError
 from imagekit.lock.model import LockedWheel, Target
 from imagekit.lock.resolve import resolve_packages
+from imagekit.lock.sources.builder import SourceBuilder
 from imagekit.lock.uv import python_platform
+from imagekit.progress import Silent
 from imagekit.spec.model import ImageSpec
 
 AMD64 = Target("linux/amd64", "3.11.2", "/usr/bin/python3.11", "2.36")
@@ -58,7 +60,10 @@ def resolve(index: Path, tmp_path: Path) -> Any:
 
     def run(target: Target = AMD64, preferences: Any = (), **fields: Any) -> Any:
         spec = ImageSpec(**{"object_storage": False, **fields})
-        return resolve_packages(spec, tmp_path, target, preferences=preferences, environ=environ)
+        sources = SourceBuilder(spec, tmp_path, Silent(), environ)
+        return resolve_packages(
+            spec, tmp_path, target, preferences=preferences, sources=sources, environ=environ
+        )
 
     return run
 
@@ -164,7 +169,7 @@ def test_a_conflict_is_told_in_uvs_words(resolve: Any) -> None:
 
 
 def test_a_package_with_sources_alone_is_named(resolve: Any) -> None:
-    """Building from source comes later, and the error says so."""
+    """With what would have it built."""
     with pytest.raises(LockError) as caught:
         resolve(packages=["source"])
     assert str(caught.value.hint).startswith("source: no wheel for linux/amd64")
@@ -188,7 +193,14 @@ def test_credentials_reach_neither_argument_list_nor_error(tmp_path: Path) -> No
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "UV_HTTP_RETRIES": "0"}
     spec = ImageSpec(packages=["pure"], pip_index="http://user:hunter2@127.0.0.1:9/simple")
     with pytest.raises(LockError) as caught:
-        resolve_packages(spec, tmp_path, AMD64, preferences=(), environ=environ)
+        resolve_packages(
+            spec,
+            tmp_path,
+            AMD64,
+            preferences=(),
+            sources=SourceBuilder(spec, tmp_path, Silent(), environ),
+            environ=environ,
+        )
     assert "127.0.0.1:9" in str(caught.value)
     assert "hunter2" not in f"{caught.value} {caught.value.hint}"
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from imagekit.errors import SpecError
-from imagekit.spec.model import FrozenMap, ImageSpec
+from imagekit.spec.frozen import FrozenMap
+from imagekit.spec.model import ImageSpec
 
 
 def test_lists_and_dicts_become_immutable_copies() -> None:

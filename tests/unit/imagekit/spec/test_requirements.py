@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from imagekit.errors import SpecError
-from imagekit.spec.requirement import UnusableRequirementError, canonical, parse
+from imagekit.spec.requirement import UnusableRequirementError, parse
 from imagekit.spec.requirements_file import read
+from imagekit.spec.source import canonical
 from imagekit.urls import masked, with_credentials, without_credentials
 
 HASH = "a" * 64
