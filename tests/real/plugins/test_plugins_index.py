@@ -15,8 +15,10 @@ from packaging.specifiers import SpecifierSet
 from imagekit.catalogue.conflicts import conflicts
 from imagekit.catalogue.find import find_plugin, own_names
 from imagekit.errors import LockError
-from imagekit.lock.model import Target
+from imagekit.lock.model import LockedWheel, Target
 from imagekit.lock.resolve import resolve_packages
+from imagekit.lock.sources.builder import SourceBuilder
+from imagekit.progress import Silent
 from imagekit.spec.model import ImageSpec
 from imagekit.spec.plugins import with_plugins
 
@@ -36,11 +38,19 @@ def problem(names: Sequence[str], python: str) -> str | None:
     spec = with_plugins(ImageSpec(plugins=names, object_storage=False))
     target = Target(PLATFORM, f"{python}.0", f"/usr/bin/python{python}", "2.36")
     try:
-        wheels = resolve_packages(spec, Path.cwd(), target, preferences=(), environ=os.environ)
+        wheels = resolved(spec, target)
     except LockError as error:
         return f"{'+'.join(names)} on {python}: {error.message} ({error.hint})"
     assert len(wheels) >= len({text.partition(">")[0] for text in spec.packages})
     return None
+
+
+def resolved(spec: ImageSpec, target: Target) -> tuple[LockedWheel, ...]:
+    folder = Path.cwd()
+    sources = SourceBuilder(spec, folder, Silent(), os.environ)
+    return resolve_packages(
+        spec, folder, target, preferences=(), sources=sources, environ=os.environ
+    )
 
 
 def problems(cases: Sequence[tuple[Sequence[str], str]]) -> list[str]:
@@ -103,7 +113,7 @@ def test_known_conflicts_are_real() -> None:
         spec = ImageSpec(packages=[first, second], object_storage=False)
         target = Target(PLATFORM, "3.11.0", "/usr/bin/python3.11", "2.36")
         with pytest.raises(LockError):
-            resolve_packages(spec, Path.cwd(), target, preferences=(), environ=os.environ)
+            resolved(spec, target)
 
 
 def test_limits_are_what_packages_ask_for() -> None:
@@ -117,7 +127,7 @@ def test_limits_are_what_packages_ask_for() -> None:
         without = ImageSpec(packages=packages, object_storage=False)
         target = Target(PLATFORM, "3.11.0", "/usr/bin/python3.11", "2.36")
         with pytest.raises(LockError) as caught:
-            resolve_packages(without, Path.cwd(), target, preferences=(), environ=os.environ)
+            resolved(without, target)
         assert name in caught.value.message
 
 
