@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The image of the container that holds a pod together: one program of less than 200 bytes.
+"""The image of the container that holds a pod together: one program of about 200 bytes.
 
 A pod's network, shared memory and volumes have to outlive each of its containers, so one that does
 nothing keeps them. Kubernetes pulls such an image; here no registry is asked. The program ignores
