@@ -11,20 +11,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from imagekit.debian.apt.alternatives import Alternative, installed
 from imagekit.debian.apt.layer import Folders, conffiles, placed
 from imagekit.debian.apt.root import BaseRoot
+from imagekit.debian.apt.scripts import alternatives_of
 from imagekit.debian.archive import Entry, control_files, data_entries
 from imagekit.debian.base import DebPackage
 from imagekit.debian.control import Stanza, stanzas
 from imagekit.debian.ldcache import make_cache, named_like_library
 from imagekit.debian.status import DIRECTORY, KEPT, control_fields, info_files, stanza
 from imagekit.debian.tree import DIRECTORY as FOLDER
-from imagekit.debian.tree import HARD_LINK, Node, Tree
+from imagekit.debian.tree import HARD_LINK, LINK, Node, Tree
 from imagekit.errors import BuildError
 from imagekit.layers.writer import LayerWriter
 
 _STATUS = f"{DIRECTORY}/status"
 _CACHE = "etc/ld.so.cache"
+_PROGRAMS = (".preinst", ".postinst", ".prerm", ".postrm", ".config")
 _CONFIGURED = "etc/ld.so.conf"
 
 
@@ -48,7 +51,7 @@ def write_registration(
     for path in sorted({*files, *links}):
         folders.above(path)
         if path in files:
-            writer.file(path, files[path])
+            writer.file(path, files[path], mode=0o755 if path.endswith(_PROGRAMS) else 0o644)
         else:
             writer.symlink(path, links[path])
 
@@ -81,6 +84,7 @@ class _Found:
         self._contents: dict[str, Path] = {}
         self._files: dict[str, bytes] = {}
         self._stanzas: dict[str, str] = {}
+        self._alternatives: list[Alternative] = []
         self._has_libraries = False
 
     def add(self, package: DebPackage, deb: Path) -> None:
@@ -100,18 +104,25 @@ class _Found:
         self._stanzas[package.name] = stanza(fields, marked)
         kept = control.keys() - {"control"} if self._kept is None else self._kept
         self._files.update(info_files(fields, control, listed, kept))
+        self._alternatives += alternatives_of(control)
         self._has_libraries |= b"ldconfig" in control.get("triggers", b"")
 
     def made(self, architecture: str) -> tuple[Mapping[str, bytes], Mapping[str, str]]:
         """Files with their contents, and links with their targets."""
         status = _merged(self._root.text(_STATUS), self._stanzas)
         files = {**self._files, _STATUS: status.encode("utf-8", "surrogateescape")}
-        if not self._has_libraries:
-            return files, {}
         nodes = {**self._root.tree.nodes, **self._added}
         tree = _Merged(self._root.tree.root, nodes, self._root.tree, self._contents)
-        cache, links = make_cache(tree, architecture)
-        return {**files, _CACHE: cache}, links
+        chosen, links = installed(
+            self._alternatives, self._root.text, lambda path: tree.resolve(path) is not None
+        )
+        links = {self._root.real(path): target for path, target in links.items()}
+        files |= chosen
+        if self._has_libraries:
+            nodes.update((path, Node(LINK, 0o777, target=to)) for path, to in links.items())
+            files[_CACHE], sonames = make_cache(tree, architecture)
+            links |= sonames
+        return files, links
 
     def _place(self, package: DebPackage, entry: Entry, stream: IO[bytes] | None) -> None:
         path = placed(entry.path, package.name, self._root)

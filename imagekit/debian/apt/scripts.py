@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which maintainer scripts have to run (Debian Policy 6), told from their text.
 
-A script that does nothing at a first installation need not. Most texts are debhelper's own
-snippets, between two comments that name the tool; what some of those do is known.
+A script that does nothing at a first installation need not (`simplify`). Most texts are debhelper's
+own snippets, between two comments that name the tool; what some of those do is known. What
+`update-alternatives` does is done without it.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
+
+from imagekit.debian.apt.alternatives import Alternative, parse
+from imagekit.debian.apt.simplify import left_at_first, something
 
 _SNIPPET = re.compile(
     r"^# Automatically added by (?P<tool>[\w-]+)(?:/\S+)?\n.*?^# End automatically added section$",
@@ -22,18 +25,6 @@ _QUIET_TOOLS: Mapping[str, str] = {
     "dh_pypy": "compiles modules",
     "dh_python3": "compiles modules; Python does so itself when it may",
 }
-_NOTHING = re.compile(r"\s*(?:#.*|set -eu?|exit 0|:|true)?;?\s*")
-_KNOWN = frozenset(
-    {
-        # git's preinst acts on upgrades from before 1.8.4
-        "06637c861c1bd57e8052ee0056e8a4c602a3996c4b3ddbab32180b869678d158",
-        # perl's postinst removes what earlier versions made
-        "e34b38460945afd9efb8cbca1468af90d255feef5b4233b66fd5b4803903fb58",
-        # perl's postinst removes what earlier versions made
-        "b0d7f9d49ec9174fe82451a5c104dfc49a84ed373bdf4302969096755368e409",
-    }
-)
-"""SHA-256 of what is left of scripts (see `_left`) that do nothing at a first installation."""
 _MADE_ANYWAY = frozenset({"ldconfig"})
 """Triggers whose work is done without them."""
 
@@ -45,12 +36,12 @@ def has_to_run(control: Mapping[str, bytes]) -> bool:
     """
     if interests(control) or set(_triggers(control, "activate")) - _MADE_ANYWAY:
         return True
-    return runs_first(control) or not _is_quiet(control.get("postinst", b""))
+    return runs_first(control) or not _is_quiet(control.get("postinst", b""), "configure")
 
 
 def runs_first(control: Mapping[str, bytes]) -> bool:
     """Whether a script has to run before the package is unpacked."""
-    return not _is_quiet(control.get("preinst", b""))
+    return not _is_quiet(control.get("preinst", b""), "install")
 
 
 def interests(control: Mapping[str, bytes]) -> list[str]:
@@ -65,13 +56,20 @@ def _triggers(control: Mapping[str, bytes], directive: str) -> list[str]:
     return [words[1] for words in lines if len(words) == 2 and words[0].startswith(directive)]
 
 
-def _is_quiet(script: bytes) -> bool:
-    left = _left(script)
-    return not left or hashlib.sha256("\n".join(left).encode()).hexdigest() in _KNOWN
+def alternatives_of(control: Mapping[str, bytes]) -> list[Alternative]:
+    """Those that a package without other scripts installs."""
+    lines = _left(control.get("postinst", b""), "configure")
+    return [each for line in lines for each in parse(line) or ()]
 
 
-def _left(script: bytes) -> list[str]:
-    """The lines that do something, or might."""
+def _is_quiet(script: bytes, action: str) -> bool:
+    left = _left(script, action)
+    if action == "install":
+        return not left
+    return all(parse(line) is not None for line in left)
+
+
+def _left(script: bytes, action: str) -> list[str]:
     text = script.decode("utf-8", "replace")
     text = _SNIPPET.sub(lambda m: "" if m["tool"] in _QUIET_TOOLS else m[0], text)
-    return [line.strip() for line in text.splitlines() if not _NOTHING.fullmatch(line)]
+    return [*something(left_at_first(text, action))]
