@@ -62,8 +62,9 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--env", {"multiple": True, "help": "NAME=VALUE, in the server."}),
     ("--secret", {"multiple": True, "help": "VARIABLE=SECRET/KEY, in the server."}),
     ("--api-key", {"help": "SECRET/KEY that the server asks its clients for."}),
-    ("--hf-token", {"help": "SECRET/KEY of a token for the hub."}),
+    ("--hf-token", {"help": "SECRET/KEY of a token for the hub; SECRET/KEY? if it may lack."}),
     ("--ngc-api-key", {"help": "SECRET/KEY for NVIDIA's registry."}),
+    ("--user", {"type": int, "help": "The uid that the server runs as."}),
     ("--pull-secret", {"multiple": True, "help": "A secret to pull images with."}),
     (
         "--gate",
@@ -290,10 +291,10 @@ def _pairs(texts: Iterable[str]) -> Iterable[tuple[str, str]]:
 
 
 def _secret(text: str) -> SecretKey:
-    secret, _, key = text.partition("/")
+    secret, _, key = text.removesuffix("?").partition("/")
     if not secret or not key:
         raise click.UsageError("a secret is written SECRET/KEY: its name and its key, not its text")
-    return SecretKey(secret, key)
+    return SecretKey(secret, key, optional=text.endswith("?"))
 
 
 def _volume(text: str) -> dict[str, Any]:

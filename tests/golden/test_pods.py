@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shlex
 from inspect import signature
@@ -16,7 +17,7 @@ from click.testing import CliRunner
 
 from imagekit.cli.main import program
 from imagekit.cli.sidecar import command as sidecar
-from sidecars import problems_of
+from sidecars import Sidecar, problems_of
 from sidecars.engines import ENGINES, engine_class
 from tests.golden.compare import check_golden
 
@@ -59,6 +60,8 @@ def test_each_kind_of_server_and_each_option_has_a_case() -> None:
         if name and f"__{name.replace('native', 'ordinary')}" not in together
     }
     assert unseen == set()
+    fields = {each.name for each in dataclasses.fields(Sidecar)} - {"engine"}
+    assert {each for each in fields if not {each, each.removesuffix("s")} & options} == set()
     for kind in ENGINES:
         own = "\n".join(text for case, text in commands.items() if case.startswith(kind))
         settings = set(signature(engine_class(kind)).parameters) - {"arguments"}
