@@ -30,8 +30,6 @@ _OURS = {
 """Arguments that a field of the sidecar drives; the task would not learn of them otherwise."""
 _CONFIGURATION = f"{FOLDER}/vllm.yaml"
 _DRAIN = "shutdown_timeout"
-_DRAIN_SECONDS = 20
-"""For requests under way after SIGTERM. Old releases have no such flag."""
 _SHM_BYTES_PER_GPU = 2 * 1024**3
 
 
@@ -83,14 +81,14 @@ class VLLM:
             environment=tuple(self._environment(sidecar)),
             store_path=STORE if keeps else None,
             shm=format_bytes(max(1, sidecar.gpu) * _SHM_BYTES_PER_GPU),
-            drain_seconds=self._drain_seconds(sidecar),
+            drain_seconds=self._drain_seconds(),
             configuration={"path": _CONFIGURATION, "values": encoded(later)} if later else None,
         )
 
-    def _drain_seconds(self, sidecar: Sidecar) -> int:
-        """Of another image only what the arguments say: an old one dies of an unknown flag."""
+    def _drain_seconds(self) -> int:
+        """None of its own: nobody asks when the task has ended, and draining takes all its time."""
         given = {name.lstrip("-").replace("-", "_"): each for name, each in self.arguments.items()}
-        seconds = given.get(_DRAIN, 0 if sidecar.image else _DRAIN_SECONDS)
+        seconds = given.get(_DRAIN, 0)
         return seconds if isinstance(seconds, int) else 0
 
     def _names(self, sidecar: Sidecar) -> tuple[str, ...] | None:
@@ -134,8 +132,6 @@ class VLLM:
             "host": "0.0.0.0",  # noqa: S104 - the kubelet probes the pod's address
             "port": sidecar.server_port,
         }
-        if not sidecar.image:
-            ours[_DRAIN] = _DRAIN_SECONDS
         loras = {name: as_path(path) for name, path in self.loras.items()}
         for name in sidecar.adapters:
             loras[name] = f"{STORE}/{sidecar.adapters_folder}/{name}"
