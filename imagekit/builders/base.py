@@ -18,6 +18,7 @@ from imagekit.oci.image import Image
 from imagekit.paths import cache_directory
 from imagekit.progress import Progress
 from imagekit.spec.model import ImageSpec
+from imagekit.spec.parent import lineage
 
 if TYPE_CHECKING:
     from imagekit.builders.debian_root import DebianRoot
@@ -49,11 +50,15 @@ class Base(Protocol):
         """The base unpacked, so that its interpreter can be run. May take long."""
 
 
-def open_base(spec: ImageSpec, folder: Path, lock: Lock, progress: Progress) -> Base:
-    """The base that `lock` pins; nothing is downloaded or unpacked yet."""
+def open_base(spec: ImageSpec, path: Path, lock: Lock, progress: Progress) -> Base:
+    """The base that `lock` pins; nothing is downloaded or unpacked yet.
+
+    Of specs that stand on each other it is that of the first, whose options and folder count.
+    """
+    first = lineage(spec, path)[0]
     if lock.base["kind"] == "debian":
-        return _DebianBase(spec, lock, progress)
-    return _ImageBase(spec, folder, lock, progress)
+        return _DebianBase(first.spec, lock, progress)
+    return _ImageBase(first.spec, first.path.parent, lock, progress)
 
 
 class _DebianBase:

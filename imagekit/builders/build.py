@@ -17,23 +17,22 @@ from imagekit.builders.materials import materials
 from imagekit.builders.model import BuildRequest, Built
 from imagekit.builders.naming import common_tag, platform_tag, repository
 from imagekit.builders.native import Materials, building
+from imagekit.builders.plans import plan_of
 from imagekit.builders.recording import record_layers, vouched
 from imagekit.builders.table import find_builder
 from imagekit.builders.tagging import image_tag
 from imagekit.builders.targets import Target, deliver, parse_target
 from imagekit.errors import BuildError
 from imagekit.lock.ensure import remember_layers
-from imagekit.lock.file import own_files
 from imagekit.lock.model import Lock
 from imagekit.oci.destinations import Destination
 from imagekit.oci.index import ImageIndex, Named
 from imagekit.oci.store import Store
-from imagekit.planning.planner import Plan, make_plan
+from imagekit.planning.planner import Plan
 from imagekit.progress import Progress
 from imagekit.progress.named import named as named_progress
 from imagekit.registry.client import RegistryClient
 from imagekit.registry.reference import RegistryReference
-from imagekit.spec.loaded import loaded_files
 from imagekit.spec.model import ImageSpec
 
 
@@ -145,15 +144,8 @@ def _where(targets: Sequence[Target], name: str, named: Named) -> str:
 
 
 def _prepared(request: BuildRequest, lock: Lock, known: KnownLayers) -> tuple[Plan, Materials]:
-    spec, folder = request.spec, request.spec_path.parent
-    base = open_base(spec, folder, lock, request.progress)
-    plan = make_plan(
-        spec,
-        folder,
-        lock,
-        base_layers=base.layer_count,
-        leave_out=own_files(request.spec_path),
-        only=loaded_files(request.spec, request.spec_path),
-        made_by=native_identity(lock, bytecode=spec.compile_bytecode),
-    )
-    return plan, materials(request, lock, base, known)
+    spec, path = request.spec, request.spec_path
+    base = open_base(spec, path, lock, request.progress)
+    made_by = native_identity(lock, bytecode=spec.compile_bytecode)
+    plan = plan_of(spec, path, lock, base_layers=base.layer_count, made_by=made_by)
+    return plan, materials(request, lock, base, plan, known)

@@ -22,12 +22,12 @@ from imagekit.builders.engine_images import built_there, delivered, loaded_base,
 from imagekit.builders.envd_context import lay_out
 from imagekit.builders.envd_program import Envd, find_envd
 from imagekit.builders.frontend import Prepared
-from imagekit.builders.identity import identity
 from imagekit.builders.known import KnownLayers
 from imagekit.builders.layerings import assembled, layerings
 from imagekit.builders.materials import materials
 from imagekit.builders.model import BuildRequest, Built
 from imagekit.builders.native import building
+from imagekit.builders.plans import plan_of
 from imagekit.builders.resettled import engine_config, resettled
 from imagekit.builders.serving import served
 from imagekit.builders.steps import StepTasks
@@ -39,16 +39,14 @@ from imagekit.buildkit.solve import Request, solve
 from imagekit.buildkit.transport import EngineTransport
 from imagekit.errors import BuildError
 from imagekit.layers.host import host_can_run
-from imagekit.lock.file import own_files
 from imagekit.oci.destinations import Destination, read_image
 from imagekit.oci.image import Image
 from imagekit.oci.scratch import scratch_directory
 from imagekit.paths import cache_directory
+from imagekit.planning.dockerfile import refuse_commands_below
 from imagekit.planning.envd import Piece, render_envd
-from imagekit.planning.planner import make_plan
 from imagekit.planning.steps import RunCommands
 from imagekit.registry.reference import is_loopback
-from imagekit.spec.loaded import loaded_files
 
 _MADE = "localhost/imagekit/envd"
 """What the engine calls envd's image until it has its settings."""
@@ -127,7 +125,7 @@ class _Build:
         steps = tuple(step for step in prepared.plan.steps if not isinstance(step, RunCommands))
         plan = replace(prepared.plan, steps=steps)
         known = KnownLayers(prepared.lock, (), lazy=False, rebuild=False)
-        gathered = materials(prepared.request, prepared.lock, prepared.base, known)
+        gathered = materials(prepared.request, prepared.lock, prepared.base, plan, known)
         above = layerings(plan, prepared.base)
         with building(prepared.lock, plan, gathered, prepared.request.progress) as made:
             layers = made.image.layers
@@ -153,23 +151,16 @@ class _Build:
 
 
 def _prepare(request: BuildRequest) -> Prepared:
-    spec, lock, folder = request.spec, request.locks[0], request.spec_path.parent
+    spec, lock, path = request.spec, request.locks[0], request.spec_path
     platform = lock.target.platform
     if not host_can_run(platform.partition("/")[2]):
         raise BuildError(
             f"envd builds for this machine's platform alone, and the spec is for {platform}",
             hint="`builder: native` and `builder: buildkit` build for others",
         )
-    base = open_base(spec, folder, lock, request.progress)
-    plan = make_plan(
-        spec,
-        folder,
-        lock,
-        base_layers=base.layer_count,
-        leave_out=own_files(request.spec_path),
-        only=loaded_files(spec, request.spec_path),
-        made_by=identity(spec, lock),
-    )
+    base = open_base(spec, path, lock, request.progress)
+    plan = plan_of(spec, path, lock, base_layers=base.layer_count)
+    refuse_commands_below(plan.steps)
     return Prepared(request, lock, base, plan)
 
 

@@ -14,22 +14,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from imagekit.builders.base import Base, open_base
-from imagekit.builders.identity import identity, is_native
+from imagekit.builders.identity import is_native
 from imagekit.builders.layerings import Layering, assembled, layerings, with_bytecode
+from imagekit.builders.plans import plan_of
 from imagekit.builders.record import Record
 from imagekit.errors import BuildError
 from imagekit.fetch import cached
 from imagekit.jobs.job import Job
 from imagekit.layers.cache import LayerCache, recipe_key
-from imagekit.lock.file import own_files
 from imagekit.lock.model import KnownLayer, Lock, LockedWheel
 from imagekit.oci.assemble import Addition
 from imagekit.oci.image import Image
 from imagekit.oci.layer import GZIP_LAYER, Layer
-from imagekit.planning.planner import Plan, make_plan
 from imagekit.planning.steps import InstallWheels, Step
 from imagekit.progress import Progress
-from imagekit.spec.loaded import loaded_files
 from imagekit.spec.model import ImageSpec
 
 if TYPE_CHECKING:
@@ -106,8 +104,8 @@ def forecast(spec: ImageSpec, spec_path: Path, lock: Lock, progress: Progress) -
 
     Of builders other than the native one no layer is known before it is built.
     """
-    base = open_base(spec, spec_path.parent, lock, progress)
-    plan = _plan(spec, spec_path, lock, base)
+    base = open_base(spec, spec_path, lock, progress)
+    plan = plan_of(spec, spec_path, lock, base_layers=base.layer_count)
     made = [*base.layerings(bytecode=with_bytecode(plan)), *layerings(plan, base)]
     look_up = _look_up(lock) if is_native(spec) else _unknown
     above = [look_up(each) for each in made]
@@ -125,18 +123,6 @@ def forecast(spec: ImageSpec, spec_path: Path, lock: Lock, progress: Progress) -
         layers=(*_below(base), *above),
         container=without_layers.config.object("config").members,
         image=assembled(lock, plan, base.image, additions) if known else None,
-    )
-
-
-def _plan(spec: ImageSpec, spec_path: Path, lock: Lock, base: Base) -> Plan:
-    return make_plan(
-        spec,
-        spec_path.parent,
-        lock,
-        base_layers=base.layer_count,
-        leave_out=own_files(spec_path),
-        only=loaded_files(spec, spec_path),
-        made_by=identity(spec, lock),
     )
 
 

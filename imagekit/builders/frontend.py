@@ -12,18 +12,17 @@ from imagekit.builders.base import Base, open_base
 from imagekit.builders.dockerfile_context import context_entries, secrets
 from imagekit.builders.identity import dockerfile_identity
 from imagekit.builders.model import BuildRequest
+from imagekit.builders.plans import plan_of
 from imagekit.buildkit.session import Login, Offer
 from imagekit.buildkit.tree import Entry, arranged
 from imagekit.errors import BuildError
-from imagekit.lock.file import own_files
 from imagekit.lock.model import Lock
 from imagekit.planning.dockerfile import command_secrets, refuse_unknown, render_dockerfile
-from imagekit.planning.planner import Plan, make_plan
+from imagekit.planning.planner import Plan
 from imagekit.planning.steps import InstallRuntime, InstallWheels, RunCommands
 from imagekit.progress import Progress
 from imagekit.registry.credentials import find_credentials
 from imagekit.registry.reference import RegistryReference
-from imagekit.spec.loaded import loaded_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +54,10 @@ def prepare(request: BuildRequest, lock: Lock) -> Prepared:
 
     Raises BuildError for a step that a Dockerfile can't hold.
     """
-    folder = request.spec_path.parent
-    base = open_base(request.spec, folder, lock, request.progress)
-    plan = make_plan(
-        request.spec,
-        folder,
-        lock,
-        base_layers=base.layer_count,
-        leave_out=own_files(request.spec_path),
-        only=loaded_files(request.spec, request.spec_path),
-        made_by=dockerfile_identity(),
-    )
+    spec, path = request.spec, request.spec_path
+    base = open_base(spec, path, lock, request.progress)
+    made_by = dockerfile_identity()
+    plan = plan_of(spec, path, lock, base_layers=base.layer_count, made_by=made_by)
     refuse_unknown(plan.steps)
     return Prepared(request, lock, base, plan)
 

@@ -19,6 +19,7 @@ from imagekit.oci.index import Named, images_of
 from imagekit.progress import Progress
 from imagekit.spec.addresses import addresses
 from imagekit.spec.model import ImageSpec
+from imagekit.spec.parent import lineage
 
 if TYPE_CHECKING:
     from imagekit.lock.sources.builder import SourceBuilder
@@ -97,7 +98,9 @@ class BuildRequest:
         def build(wheel: LockedWheel) -> Path:
             return builder().rebuild(wheel, lock.target)
 
-        return Supply(addresses(self.spec, folder), build)
+        found = lineage(self.spec, self.spec_path)[::-1]
+        urls = [url for each in found for url in addresses(each.spec, each.path.parent)]
+        return Supply(urls, build)
 
 
 class Builder(Protocol):

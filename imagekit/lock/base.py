@@ -11,7 +11,6 @@ from typing import Any
 from imagekit.debian.apt.resolve import AptBase
 from imagekit.debian.assemble import resolve_base as resolve_debian
 from imagekit.debian.sources import Mirrors, find_mirrors
-from imagekit.errors import LockError
 from imagekit.lock.model import Target
 from imagekit.lock.oci_base import describe, open_base, section_of
 from imagekit.progress import Progress
@@ -81,5 +80,5 @@ def _image_name(spec: ImageSpec) -> str | None:
     """The base as the name of an image; None for the embedded one."""
     name = spec.base_image
     if isinstance(name, ImageSpec):
-        raise LockError("a spec as base_image is not supported yet")
+        raise TypeError("a base that is a spec has a lock of its own")
     return None if name in (None, "debian") else name

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from imagekit.errors import BuildError, LockError
 from imagekit.lock import file
+from imagekit.lock.inherit import check_inherited
 from imagekit.lock.model import KnownLayer, Lock, RuntimePin
 from imagekit.progress import Progress
 from imagekit.spec.digest import spec_digest
 from imagekit.spec.model import ImageSpec
+from imagekit.spec.parent import lineage, parent_of
 
 
 def ensure_lock(
@@ -35,6 +37,7 @@ def ensure_lock(
             imagekit, or can't be made.
     """
     path = file.lock_path(spec_path)
+    lineage(spec, spec_path)  # none stands on itself
     locks = file.read(path)
     if locks is None:
         if locked:
@@ -54,6 +57,17 @@ def ensure_lock(
             f"{_shown(expected)}",
             hint=f"{_command(spec_path)}, or use the imagekit that made it",
         )
+    parent = parent_of(spec, spec_path.parent)
+    if parent is not None:
+        below = ensure_lock(
+            parent.spec,
+            parent.path,
+            locked=locked,
+            runtime=runtime,
+            progress=progress,
+            environ=environ,
+        )
+        check_inherited(path, locks, parent, below, _command(spec_path))
     return locks
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,16 @@ from imagekit.debian.apt.select import UnknownPackagesError
 from imagekit.errors import LockError
 from imagekit.lock import file, uv
 from imagekit.lock.base import Base, debian_mirrors, resolve_base
-from imagekit.lock.ensure import runtime_of
-from imagekit.lock.model import Lock, RuntimePin
+from imagekit.lock.ensure import ensure_lock, runtime_of
+from imagekit.lock.inherit import inheriting, lock_for, with_inherited
+from imagekit.lock.model import Lock, LockedWheel, RuntimePin, Target
 from imagekit.lock.resolve import resolve_packages
 from imagekit.lock.sources.builder import SourceBuilder
 from imagekit.progress import Progress
 from imagekit.spec.digest import spec_digest
 from imagekit.spec.load import found_later
 from imagekit.spec.model import ImageSpec
+from imagekit.spec.parent import Stood, lineage, parent_of
 from imagekit.spec.rules import Finding
 
 
@@ -45,25 +48,23 @@ def refresh_lock(
     path = file.lock_path(spec_path)
     previous = file.read(path) or ()
     kept = () if upgrade else tuple(wheel for lock in previous for wheel in lock.packages)
+    lineage(spec, spec_path)  # none stands on itself
     digest = spec_digest(spec, spec_path.parent)
-    task = progress.task(f"locking {spec_path}")
     sources = SourceBuilder(spec, spec_path.parent, progress, environ)
+    asked = _Asked(spec, spec_path, digest, sources, environ, progress)
+    parent = parent_of(spec, spec_path.parent)
+    below = () if parent is None else _locks_of(parent, runtime, progress, environ)
+    task = progress.task(f"locking {spec_path}")
     locks: list[Lock] = []
     for platform in spec.platforms:
-        base = resolve_base(spec, spec_path.parent, platform, environ=environ, progress=progress)
         # What one platform took, the next one takes too where it can.
         known = {wheel.name: wheel for wheel in kept}
         known.update((wheel.name, wheel) for lock in locks for wheel in lock.packages)
-        packages = resolve_packages(
-            spec,
-            spec_path.parent,
-            base.target,
-            preferences=tuple(known.values()),
-            sources=sources,
-            environ=environ,
-        )
-        apt = _apt(spec, spec_path, base, environ, progress) if spec.apt_packages else None
-        locks.append(Lock(digest, base.target, base.section, packages, runtime, uv.version(), apt))
+        preferences = tuple(known.values())
+        if parent is None:
+            locks.append(_on_image(asked, platform, preferences))
+        else:
+            locks.append(_on_spec(asked, parent, lock_for(parent, below, platform), preferences))
     locks = [dataclasses.replace(lock, runtime=runtime_of(locks, runtime)) for lock in locks]
     _check_same_python(locks)
     built = {} if upgrade else {lock.target.platform: lock.layers for lock in previous}
@@ -73,6 +74,46 @@ def refresh_lock(
     file.write(path, locks)
     task.done()
     return tuple(locks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What has to be locked; `digest` is the spec's."""
+
+    spec: ImageSpec
+    path: Path
+    digest: str
+    sources: SourceBuilder
+    environ: Mapping[str, str] = field(repr=False)
+    progress: Progress
+
+    def packages(
+        self, spec: ImageSpec, target: Target, preferences: Sequence[LockedWheel]
+    ) -> tuple[LockedWheel, ...]:
+        return resolve_packages(
+            spec,
+            self.path.parent,
+            target,
+            preferences=preferences,
+            sources=self.sources,
+            environ=self.environ,
+        )
+
+
+def _on_image(asked: _Asked, platform: str, preferences: Sequence[LockedWheel]) -> Lock:
+    spec, environ, progress = asked.spec, asked.environ, asked.progress
+    base = resolve_base(spec, asked.path.parent, platform, environ=environ, progress=progress)
+    packages = asked.packages(spec, base.target, preferences)
+    apt = _apt(spec, asked.path, base, environ, progress) if spec.apt_packages else None
+    return Lock(asked.digest, base.target, base.section, packages, None, uv.version(), apt)
+
+
+def _on_spec(asked: _Asked, parent: Stood, below: Lock, preferences: Sequence[LockedWheel]) -> Lock:
+    """Around what the parent's lock holds: its base, its wheels, its Debian packages."""
+    wanted = with_inherited(asked.spec, parent, below)
+    packages = asked.packages(wanted, below.target, preferences)
+    made = Lock(asked.digest, below.target, below.base, packages, None, uv.version())
+    return inheriting(made, below)
 
 
 def _apt(
@@ -93,6 +134,27 @@ def _apt(
         ]
         raise found_later(spec_path, findings) from error
     return found.to_dict()
+
+
+def _locks_of(
+    parent: Stood,
+    runtime: RuntimePin | None,
+    progress: Progress,
+    environ: Mapping[str, str],
+) -> tuple[Lock, ...]:
+    """The parent's own locks; that of a value follows the value, as nobody else could make it."""
+    spec, path = parent.spec, parent.path
+    follows = not path.exists()
+    try:
+        return ensure_lock(
+            spec, path, locked=False, runtime=runtime, progress=progress, environ=environ
+        )
+    except LockError:
+        if not follows:
+            raise
+    return refresh_lock(
+        spec, path, upgrade=False, runtime=runtime, progress=progress, environ=environ
+    )
 
 
 def _check_same_python(locks: Sequence[Lock]) -> None:

@@ -133,9 +133,21 @@ def refuse_unknown(steps: Sequence[Step]) -> None:
                 f"a Dockerfile can't do this step yet: {type(step).__name__}",
                 hint="`builder: native` can",
             )
+    refuse_commands_below(steps)
     workdir = only(steps, Configure).workdir
     if _UNWRITABLE.search(workdir):
         raise BuildError(f"a Dockerfile can't hold the workdir {workdir!r}")
+
+
+def refuse_commands_below(steps: Sequence[Step]) -> None:
+    """Raise BuildError for commands of a base's spec: all commands are run at the end here."""
+    commands = [isinstance(step, RunCommands) for step in steps if not isinstance(step, Configure)]
+    if True in commands and not all(commands[commands.index(True) :]):
+        raise BuildError(
+            "commands of the base's spec have to run before anything stands on it, and this "
+            "builder runs all commands at the end",
+            hint="`builder: native` can; or build the base by itself, and name its image",
+        )
 
 
 def only(steps: Sequence[Step], kind: type[Any]) -> Any:

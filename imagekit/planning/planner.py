@@ -7,7 +7,7 @@ import hashlib
 import json
 import posixpath
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imagekit.errors import BuildError
@@ -50,45 +50,86 @@ class Plan:
     venv: Venv
     tag: str
 
+    @property
+    def configuration(self) -> Configure:
+        return next(step for step in self.steps if isinstance(step, Configure))
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What the spec's paths are relative to, and what of it is meant.
+
+    Attributes:
+        leave_out: absolute paths that are never copied: the spec and its lock.
+        only: of `source_root` these files, absolute, and no others.
+    """
+
+    folder: Path
+    leave_out: Collection[Path] = ()
+    only: Collection[Path] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """The spec that a spec stands on: its name, its plan, and the names of its wheels."""
+
+    name: str
+    plan: Plan
+    wheels: Collection[str]
+
 
 def make_plan(
     spec: ImageSpec,
-    folder: Path,
+    files: Files,
     lock: Lock,
     *,
     base_layers: int,
-    leave_out: Collection[Path],
     made_by: Mapping[str, str],
-    only: Collection[Path] | None = None,
+    below: Below | None = None,
 ) -> Plan:
     """Plan the build of `spec`.
 
     Args:
         spec: what is asked for.
-        folder: what the spec's paths are relative to.
+        files: where its own files are.
         lock: what it was resolved to.
         base_layers: how many layers the base has.
-        leave_out: absolute paths that are never copied: the spec and its lock.
         made_by: the builder, and what of its version its layers depend on.
-        only: of `source_root` these files, absolute, and no others.
+        below: what it stands on, where that is a spec too: the steps begin with its own.
     """
     venv = Venv(lock.target.python_path, lock.target.python_version)
+    steps = [*_beginning(lock, venv)] if below is None else [*_inherited(below)]
     others = _OTHER_LAYERS + (_DEBIAN_LAYERS if lock.apt else 0) + bool(spec.commands)
-    budget = max(LAYER_BUDGET - base_layers - others, _LEAST_WHEEL_LAYERS)
-    steps: list[Step] = [*_base(lock)]
-    if lock.apt is not None:
-        steps.append(InstallDebian(lock.apt))
-    steps.append(MakeEnvironment(venv))
-    steps += _wheels(lock.packages, budget, bytecode=spec.compile_bytecode)
-    if lock.runtime is not None:
+    taken = base_layers if below is None else base_layers + len(steps)
+    budget = max(LAYER_BUDGET - taken - others, _LEAST_WHEEL_LAYERS)
+    known = () if below is None else below.wheels
+    wheels = tuple(wheel for wheel in lock.packages if wheel.name not in known)
+    steps += _wheels(wheels, budget, bytecode=spec.compile_bytecode)
+    if lock.runtime is not None and not any(isinstance(x, InstallRuntime) for x in steps):
         named = any(wheel.name == "flytekit" for wheel in lock.packages)
         steps.append(InstallRuntime(lock.runtime, spec.compile_bytecode, flyte_names=not named))
-    steps += _copies(spec, folder, leave_out, only)
-    configure = _configure(spec, venv)
+    configure = _configure(spec, venv, below)
+    steps += _copies(spec, files, configure.workdir)
     if spec.commands:
         steps.append(RunCommands(tuple(spec.commands), configure.env))
     steps.append(configure)
-    return Plan(tuple(steps), venv, _tag(lock, spec, steps, configure, made_by))
+    return Plan(tuple(steps), venv, _tag(lock, spec, steps, made_by, below))
+
+
+def _beginning(lock: Lock, venv: Venv) -> Iterator[Step]:
+    yield from _base(lock)
+    if lock.apt is not None:
+        yield InstallDebian(lock.apt)
+    yield MakeEnvironment(venv)
+
+
+def _inherited(below: Below) -> Iterator[Step]:
+    """The parent's steps, its files by its name, so that they are told from those of the child."""
+    for step in below.plan.steps:
+        if isinstance(step, CopyFiles):
+            yield replace(step, what=f"{step.what} of {below.name}")
+        elif not isinstance(step, Configure):
+            yield step
 
 
 def _base(lock: Lock) -> Iterator[Step]:
@@ -111,18 +152,16 @@ def _wheels(
         yield InstallWheels(tuple(by_name[wheel.name] for wheel in group), bytecode)
 
 
-def _copies(
-    spec: ImageSpec, folder: Path, leave_out: Collection[Path], only: Collection[Path] | None
-) -> Iterator[CopyFiles]:
-    workdir = spec.workdir or _WORKDIR
+def _copies(spec: ImageSpec, files: Files, workdir: str) -> Iterator[CopyFiles]:
+    folder, leave_out = files.folder, files.leave_out
     if spec.source_root is not None and spec.copies_source:
         root = (folder / spec.source_root).resolve()
         if not root.is_dir():
             raise BuildError(f"source_root: {root} is no folder")
-        if only is None:
+        if files.only is None:
             nodes = scan(root, leave_out=leave_out, contexts=[folder.resolve(), root])
         else:
-            nodes = _loaded(root, only)
+            nodes = _loaded(root, files.only)
         yield CopyFiles(f"source {spec.source_root}", workdir, nodes)
     nodes_by_path = {}
     for item in spec.copy:
@@ -147,29 +186,37 @@ def _loaded(root: Path, files: Collection[Path]) -> tuple[Node, ...]:
     return tuple(sorted((node for (node,) in found), key=lambda node: node.path.split("/")))
 
 
-def _configure(spec: ImageSpec, venv: Venv) -> Configure:
+def _configure(spec: ImageSpec, venv: Venv, below: Below | None) -> Configure:
+    """What the spec says; what it leaves out its parent says, where it has one, or our defaults."""
+    parent = _defaults(venv) if below is None else below.plan.configuration
+    return Configure(
+        {**parent.env, **spec.env},
+        parent.entrypoint if spec.entrypoint is None else tuple(spec.entrypoint),
+        spec.user or parent.user,
+        spec.workdir or parent.workdir,
+        {**parent.labels, **spec.labels},
+    )
+
+
+def _defaults(venv: Venv) -> Configure:
     env = {
         "PATH": f"/opt/venv/bin:{_SYSTEM_PATH}",
         "HOME": "/root",
         "LANG": "C.UTF-8",
-        **dict(spec.env),
     }
-    entrypoint = spec.entrypoint
-    if entrypoint is None:
-        entrypoint = (venv.executable, "-I", f"/{venv.site_packages}/entrypoint/__main__.py")
-    user = spec.user or "1000:0"
-    workdir = spec.workdir or _WORKDIR
-    return Configure(env, tuple(entrypoint), user, workdir, dict(spec.labels))
+    start = (venv.executable, "-I", f"/{venv.site_packages}/entrypoint/__main__.py")
+    return Configure(env, start, "1000:0", _WORKDIR, {})
 
 
 def _tag(
     lock: Lock,
     spec: ImageSpec,
     steps: list[Step],
-    configure: Configure,
     made_by: Mapping[str, str],
+    below: Below | None,
 ) -> str:
     """Hash of everything that enters the image, and of nothing else."""
+    configure = next(step for step in steps if isinstance(step, Configure))
     copies = [
         [step.workdir, [node.identity for node in step.nodes]]
         for step in steps
@@ -186,6 +233,8 @@ def _tag(
         "workdir": configure.workdir,
         "labels": configure.labels,
     }
+    if below is not None:
+        content["base"] = below.plan.tag
     if spec.commands:
         content["commands"] = list(spec.commands)
     encoded = json.dumps(content, sort_keys=True, separators=(",", ":"))

@@ -10,6 +10,7 @@ from pathlib import Path
 from imagekit.spec.addresses import requirement_lines
 from imagekit.spec.foreign_locks import content_digest, is_lock
 from imagekit.spec.model import ImageSpec
+from imagekit.spec.parent import parent_of
 from imagekit.spec.plain import plain
 from imagekit.urls import masked, without_credentials
 
@@ -23,7 +24,7 @@ def spec_digest(spec: ImageSpec, folder: Path) -> str:
         SpecError: the requirements file, or a folder that packages come from, can't be read.
     """
     decisive = {
-        "base_image": spec.base_image or "debian",
+        "base_image": _base(spec, folder),
         "builder_options": {
             name: value
             for name, value in spec.builder_options.items()
@@ -61,6 +62,13 @@ def _tree(place: Path) -> str:
     from imagekit.spec.source_tree import tree_digest  # noqa: PLC0415 - most specs name none
 
     return tree_digest(place)
+
+
+def _base(spec: ImageSpec, folder: Path) -> str:
+    parent = parent_of(spec, folder)
+    if parent is not None:
+        return spec_digest(parent.spec, parent.path.parent)
+    return str(spec.base_image or "debian")
 
 
 def _requirements(spec: ImageSpec, folder: Path) -> list[object]:

@@ -18,6 +18,7 @@ from imagekit.spec.fields import FIELDS, SpecField
 from imagekit.spec.matrix import cells
 from imagekit.spec.model import ImageSpec
 from imagekit.spec.nodes import Entry, NodeError
+from imagekit.spec.parent import names_spec
 from imagekit.spec.plain import plain
 from imagekit.spec.rules import Finding, check, not_supported, only_in_python
 
@@ -148,6 +149,9 @@ def _findings(spec: ImageSpec, folder: Path) -> list[Finding]:
 
 def _missing_paths(spec: ImageSpec, folder: Path) -> Iterator[Finding]:
     """What `spec` names and `folder` does not have."""
+    base = spec.base_image
+    if isinstance(base, str) and names_spec(base) and not os.path.isfile(split(folder / base)[0]):
+        yield Finding("base_image", f"base_image: there is no spec {base!r}")
     if spec.requirements is not None and not os.path.isfile(folder / spec.requirements):
         yield Finding("requirements", f"requirements: there is no file {spec.requirements!r}")
     if spec.source_root is not None and not os.path.isdir(folder / spec.source_root):

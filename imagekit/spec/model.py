@@ -66,7 +66,8 @@ class ImageSpec:
             "text",
             "`debian` (default), the embedded base; `HOST/NAME[:TAG][@DIGEST]`, an image in a "
             "registry; `oci:DIR[:REF]`, one in an OCI layout folder; `oci-archive:FILE[:REF]`, the "
-            "same as a tar file. Paths are relative to the spec; the lock pins the digest.",
+            "same as a tar file; `FILE.yaml[:NAME]` or `FILE.py:NAME`, another spec (in Python an "
+            "ImageSpec too). Paths are relative to the spec; the lock pins the digest.",
         ),
     )
     platform: str = field(

@@ -18,6 +18,7 @@ from imagekit.spec.builder_rules import unknown_builder, wrong_options
 from imagekit.spec.fields import FIELDS
 from imagekit.spec.foreign_locks import is_lock
 from imagekit.spec.model import ImageSpec
+from imagekit.spec.parent import names_spec
 from imagekit.spec.plain import plain
 
 # Repository names: OCI distribution-spec, "Pulling manifests", <name>.
@@ -163,7 +164,10 @@ def _python_version(value: str) -> Iterator[Finding]:
 
 def _base_image(value: str | ImageSpec) -> Iterator[Finding]:
     if isinstance(value, ImageSpec):
-        yield Finding("base_image", "a spec as base_image is not supported yet")
+        for finding in check(value):
+            yield Finding("base_image", f"base_image: {finding.message}", finding.hint)
+        return
+    if names_spec(value):
         return
     kind, _, place = value.partition(":")
     if kind in ("oci", "oci-archive") and place:
@@ -172,7 +176,8 @@ def _base_image(value: str | ImageSpec) -> Iterator[Finding]:
         yield Finding(
             "base_image",
             f"base_image {value!r} is no image",
-            "debian, oci:DIR[:REF], oci-archive:FILE[:REF], or HOST/NAME[:TAG][@sha256:...]",
+            "debian, oci:DIR[:REF], oci-archive:FILE[:REF], HOST/NAME[:TAG][@sha256:...], or "
+            "the path of a spec",
         )
 
 

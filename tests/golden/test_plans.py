@@ -14,7 +14,7 @@ import pytest
 from imagekit.layers.tree import Node
 from imagekit.lock import file as lock_file
 from imagekit.lock.model import LockedWheel
-from imagekit.planning.planner import Plan, make_plan
+from imagekit.planning.planner import Files, Plan, make_plan
 from imagekit.planning.steps import Step
 from imagekit.spec.load import load_spec
 from tests.golden.compare import check_golden
@@ -27,9 +27,7 @@ def plan_of(case: Path) -> Plan:
     spec = load_spec(case / "spec.yaml")
     (lock,) = lock_file.read(case / "lock.toml") or ()
     layers = BASE_LAYERS[lock.base["kind"]]
-    return make_plan(
-        spec, case, lock, base_layers=layers, leave_out=(), made_by={"builder": "golden"}
-    )
+    return make_plan(spec, Files(case), lock, base_layers=layers, made_by={"builder": "golden"})
 
 
 def rendered(plan: Plan) -> str:

@@ -22,7 +22,7 @@ from imagekit.errors import EngineError, SpecError
 from imagekit.layers.tree import Node, scan
 from imagekit.lock.model import Lock, RuntimePin
 from imagekit.oci.image import Image
-from imagekit.planning.planner import make_plan
+from imagekit.planning.planner import Files, make_plan
 from imagekit.progress import Silent
 from imagekit.registry.access import Access, Pace
 from imagekit.registry.client import RegistryClient
@@ -47,10 +47,9 @@ def tag(
     (usual,) = project.locks({PLATFORM: []})
     return make_plan(
         spec or project.spec,
-        project.root,
+        Files(project.root),
         lock or usual,
         base_layers=1,
-        leave_out=(),
         made_by=made_by or identity.native_identity(usual, bytecode=False),
     ).tag
 

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Locks of specs that stand on other specs: what the parent's lock holds, the child's holds too.
+
+An image stands on its parent's layers, so every wheel of the parent is in it, in that version; the
+child's own requirements are resolved around them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from imagekit.errors import LockError
+from imagekit.lock.model import Lock
+from imagekit.spec.foreign_locks import is_lock
+from imagekit.spec.model import ImageSpec
+from imagekit.spec.parent import Stood
+
+
+def lock_for(parent: Stood, locks: Sequence[Lock], platform: str) -> Lock:
+    """The parent's lock for one platform.
+
+    Raises:
+        LockError: the parent is not for it.
+    """
+    for lock in locks:
+        if lock.target.platform == platform:
+            return lock
+    raise LockError(
+        f"base_image {parent.path} is not for {platform}", hint=f"add it to {parent.path}"
+    )
+
+
+def with_inherited(spec: ImageSpec, parent: Stood, lock: Lock) -> ImageSpec:
+    """What has to be resolved for `spec`: its packages and each of its parent's, as it is there.
+
+    The parent's indexes are asked too, after the spec's own.
+
+    Raises:
+        LockError: the two can't go together, and why.
+    """
+    _refuse_contradictions(spec, parent, lock)
+    urls = _urls(parent)
+    pins = [urls.get(wheel.name, f"{wheel.name}=={wheel.version}") for wheel in lock.packages]
+    known = {*spec.pip_extra_index_url}
+    further = [url for url in parent.spec.pip_extra_index_url if url not in known]
+    return dataclasses.replace(
+        spec,
+        packages=[*spec.packages, *pins],
+        object_storage=False,  # the parent has it, or leaves it out
+        pip_index=spec.pip_index or parent.spec.pip_index,
+        pip_extra_index_url=[*spec.pip_extra_index_url, *further],
+    )
+
+
+def inheriting(lock: Lock, below: Lock) -> Lock:
+    """`lock` with the very wheels and Debian packages of its parent's."""
+    ours = {wheel.name: wheel for wheel in (*lock.packages, *below.packages)}
+    packages = tuple(ours[name] for name in sorted(ours))
+    return dataclasses.replace(lock, packages=packages, apt=below.apt)
+
+
+def check_inherited(
+    path: Path, locks: Sequence[Lock], parent: Stood, parents: Sequence[Lock], hint: str
+) -> None:
+    """Compare the lock at `path` with that of the spec's parent.
+
+    Raises:
+        LockError: the parent's is another one than it was made for.
+    """
+    for lock in locks:
+        below = lock_for(parent, parents, lock.target.platform)
+        same = (lock.base, lock.target, lock.apt) == (below.base, below.target, below.apt)
+        if not same or not {*_files(below)} <= {*_files(lock)}:
+            raise LockError(f"{path} was made for another lock of {parent.path}", hint=hint)
+
+
+def _files(lock: Lock) -> Sequence[tuple[str, str]]:
+    return [(wheel.filename, wheel.sha256) for wheel in lock.packages]
+
+
+def _refuse_contradictions(spec: ImageSpec, parent: Stood, lock: Lock) -> None:
+    python = ".".join(map(str, lock.target.python_minor))
+    if spec.python_version not in (None, python):
+        raise LockError(
+            f"python_version {spec.python_version}: the base {parent.path} has {python}",
+            hint="leave python_version out",
+        )
+    if spec.apt_packages:
+        raise LockError(
+            "apt_packages on a base that is a spec can't be resolved",
+            hint=f"put them into {parent.path}",
+        )
+    built = [wheel.name for wheel in lock.packages if wheel.built is not None]
+    if built:
+        raise LockError(
+            f"base_image {parent.path} has {', '.join(built)} built from source, and nothing can "
+            "be resolved around that",
+            hint="name a wheel there, or name the base's image",
+        )
+    if spec.requirements is not None and is_lock(Path(spec.requirements).name):
+        raise LockError(
+            f"requirements {spec.requirements} on a base that is a spec",
+            hint="a lock knows nothing of the base's packages: name it there",
+        )
+
+
+def _urls(parent: Stood) -> Mapping[str, str]:
+    """The parent's requirements by URL, which no index knows by their versions."""
+    from imagekit.spec.requirement import parse  # noqa: PLC0415 - it brings a parser
+
+    found = [parse(text) for text in parent.spec.packages if "://" in text]
+    return {each.name.lower().replace("_", "-"): str(each) for each in found}
