@@ -32,6 +32,11 @@ from imagekit.registry.client import RegistryClient
     is_flag=True,
     help="One row for each platform of an image, to be built on a machine of its own.",
 )
+@click.option(
+    "--stage",
+    type=click.IntRange(min=0),
+    help="Only images that stand on this many others which have to be built before.",
+)
 @click.option("--all", "everything", is_flag=True, help="Print images that exist, too.")
 @click.option(
     "--output",
@@ -45,6 +50,7 @@ def command(
     places: tuple[str, ...],
     revision: str | None,
     per_platform: bool,
+    stage: int | None,
     everything: bool,
     output: str,
 ) -> None:
@@ -69,6 +75,7 @@ def command(
         return
     shown: Sequence[Row | Part] = found if split is None else split
     wanted = [row for row in shown if row.why or everything]
+    wanted = [row for row in wanted if stage in (None, row.stage)]
     if output == "json":
         print_json({"include": [dataclasses.asdict(row) for row in wanted]})
     else:

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from imagekit.builders.model import Built
 from imagekit.errors import ImagekitError, LockError
+from imagekit.fleet.stages import ancestors
 from imagekit.interrupts import tell_all
 from imagekit.lock import file
 from imagekit.spec.model import ImageSpec
@@ -29,16 +30,21 @@ def build_all(
 ) -> Iterator[Outcome]:
     """Build every one of `specs`, `jobs` at a time, and yield what became of them in their order.
 
-    The largest are begun first, as their locks tell, so that none is left for the end. One that
-    fails doesn't stop the others; leaving the iteration early begins no more of them, and ends
-    those under way. A single one is built in the caller's thread, which interrupts reach.
+    The largest are begun first, as their locks tell, so that none is left for the end; one that
+    stands on another of them waits for that one, whose layers it has. One that fails doesn't stop
+    the others; leaving the iteration early begins no more of them, and ends those under way. A
+    single one is built in the caller's thread, which interrupts reach.
     """
     if len(specs) == 1:
         yield from (_attempt(address, build_one) for address in specs)
         return
     with ThreadPoolExecutor(jobs, thread_name_prefix="build") as pool:
-        begun = sorted(specs, key=_weight, reverse=True)
-        running = {address: pool.submit(_attempt, address, build_one) for address in begun}
+        below = ancestors(specs)
+        running: dict[Path, Future[Outcome]] = {}
+        for address in sorted(specs, key=lambda each: (len(below[each]), -_weight(each))):
+            # These are begun already, so that waiting for them can't use up the pool.
+            first = [running[each] for each in below[address]]
+            running[address] = pool.submit(_after, first, address, build_one)
         try:
             for address in specs:
                 yield running[address].result()
@@ -47,6 +53,15 @@ def build_all(
             raise
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _after(
+    first: Sequence[Future[Outcome]], address: Path, build_one: Callable[[Path], Built]
+) -> Outcome:
+    """One that fails says why itself, and what stands on it is tried all the same."""
+    for each in first:
+        each.result()  # which raises where that one was interrupted
+    return _attempt(address, build_one)
 
 
 def _attempt(address: Path, build_one: Callable[[Path], Built]) -> Outcome:

@@ -26,6 +26,7 @@ class Part:
     tag: str
     digest: str
     why: str
+    stage: int
 
 
 def parts(
@@ -55,4 +56,4 @@ def _part(
         own = [lock for lock in locks if lock.target.platform == platform]
         there = existing(RegistryReference.parse(f"{row.name}:{tag}"), own, client)
     why = "" if there.answer == "exists" else row.why
-    return Part(row.name, row.spec, platform, tag, there.digest, why)
+    return Part(row.name, row.spec, platform, tag, there.digest, why, row.stage)

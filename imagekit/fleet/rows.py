@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imagekit.builders.existing import existing
@@ -13,6 +13,7 @@ from imagekit.builders.naming import repository
 from imagekit.builders.runtime import runtime_pin
 from imagekit.builders.tagging import image_tag
 from imagekit.errors import LockError
+from imagekit.fleet.stages import ancestors, stage_of
 from imagekit.lock.ensure import ensure_lock
 from imagekit.lock.model import Lock
 from imagekit.progress import Silent
@@ -28,6 +29,7 @@ class Row:
     """One image; `why` it has to be built, or empty.
 
     `tag` is empty where no lock says what will be in it, `digest` where it is not built yet.
+    `stage` is how many of the images that it stands on have to be built before it.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Row:
     tag: str
     digest: str
     why: str
+    stage: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,10 @@ def rows(specs: Mapping[Path, ImageSpec], judge: Judge) -> list[Row]:
     """A row for each of `specs`, in their order. What nobody can tell is built."""
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         waiting = [pool.submit(_row, *each, judge) for each in specs.items()]
-        return [each.result() for each in waiting]
+        found = [each.result() for each in waiting]
+    below = ancestors(specs)
+    wanted = {Path(row.spec) for row in found if row.why}
+    return [replace(row, stage=stage_of(below[Path(row.spec)], wanted)) for row in found]
 
 
 def known(spec: ImageSpec, address: Path) -> Known:
@@ -106,7 +112,7 @@ def since(before: Mapping[Path, str], revision: str) -> Judge:
 def table(found: Sequence[Row]) -> list[str]:
     """For people: what is built first, each with its reason."""
     lines = []
-    for row in sorted(found, key=lambda each: not each.why):
+    for row in sorted(found, key=lambda each: (not each.why, each.stage)):
         tag = f":{row.tag}" if row.tag else ""
         lines.append(f"{'build' if row.why else 'keep ':<6}{row.spec}  {row.name}{tag}")
         lines += [f"      {row.why}"] if row.why else []

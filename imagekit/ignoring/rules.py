@@ -8,7 +8,9 @@ git configuration does not count: an image is to be the same for everybody.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -96,17 +98,27 @@ def _relative(path: str, folder: str) -> str:
 
 
 def _read_git(folder: str) -> list[tuple[str, tuple[git.Pattern, ...]]]:
-    path = os.path.join(folder, _GIT)
-    if os.path.islink(path) or not os.path.isfile(path):  # git follows no link here
-        return []
-    with open(path, "rb") as stream:
-        patterns = git.parse(stream.read())
+    data = _content(os.path.join(folder, _GIT), os.O_NOFOLLOW)  # git follows no link here
+    patterns = git.parse(data)
     return [(folder, patterns)] if patterns else []
 
 
 def _read_docker(folder: str) -> docker.Verdicts:
-    path = os.path.join(folder, _DOCKER)
-    if not os.path.isfile(path):
-        return ()
-    with open(path, encoding="utf-8", errors="surrogateescape") as stream:
-        return docker.parse(stream.read())
+    return docker.parse(_content(os.path.join(folder, _DOCKER)).decode(errors="surrogateescape"))
+
+
+def _content(path: str, flags: int = 0) -> bytes:
+    """Of a file; nothing where there is none. It is opened in any case, so that it is noticed."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | flags)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP):
+            return b""
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return b""
+        with open(descriptor, "rb", closefd=False) as stream:
+            return stream.read()
+    finally:
+        os.close(descriptor)

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -46,7 +47,15 @@ def module_specs(path: Path) -> dict[str, ImageSpec]:
     }
     if not specs:
         raise SpecError(str(path), [Problem("holds no ImageSpec", hint="image = ImageSpec(...)")])
-    return specs
+    return {name: _on_names(spec, specs, path) for name, spec in specs.items()}
+
+
+def _on_names(spec: ImageSpec, specs: Mapping[str, ImageSpec], path: Path) -> ImageSpec:
+    """A base that is a spec of the same file is named, so that it has one lock and not two."""
+    for name, other in specs.items():
+        if spec.base_image is other:
+            return dataclasses.replace(spec, base_image=f"{path.name}:{name}")
+    return spec
 
 
 @contextlib.contextmanager

@@ -38,11 +38,19 @@ def parent_of(spec: ImageSpec, folder: Path) -> Stood | None:
     """
     base = spec.base_image
     if isinstance(base, ImageSpec):
-        return Stood(base, folder / f"{base.name.rpartition('/')[2]}.yaml")
+        return Stood(_complete(base), folder / f"{base.name.rpartition('/')[2]}.yaml")
     if base is None or not names_spec(base):
         return None
     path = folder / base
     return Stood(_loaded(path), path)
+
+
+def _complete(spec: ImageSpec) -> ImageSpec:
+    if not spec.plugins:
+        return spec
+    from imagekit.spec.plugins import with_plugins  # noqa: PLC0415 - most specs have none
+
+    return with_plugins(spec)
 
 
 def _loaded(path: Path) -> ImageSpec:

@@ -119,7 +119,7 @@ def test_a_spec_in_python_is_held_to_the_same_rules(tmp_path: Path) -> None:
         check_spec(
             ImageSpec(
                 packages=["-e ."],
-                base_image=ImageSpec(),
+                base_image=ImageSpec(user="?"),
                 copy=["gone"],
                 apt_packages=["git:arm64"],
                 matrix={"a": 1},
@@ -127,7 +127,7 @@ def test_a_spec_in_python_is_held_to_the_same_rules(tmp_path: Path) -> None:
             tmp_path,
         )
     assert str(caught.value).splitlines() == [
-        "ImageSpec: a spec as base_image is not supported yet",
+        "ImageSpec: base_image: user '?' is no user (write USER or USER:GROUP, names or numbers)",
         "ImageSpec: '-e .' is an option, not a requirement (options belong in a requirements.txt)",
         "ImageSpec: apt_packages: 'git:arm64' names an architecture (write git: the platform says)",
         "ImageSpec: matrix: only a YAML file says several images (make one ImageSpec per image)",
