@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from inspect import signature
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 import yaml
@@ -56,6 +56,7 @@ _OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--lock", {"type": click.File(), "help": "Of --files, as `imagekit sidecar lock` wrote it."}),
     ("--include", {"multiple": True, "help": "Of --files only these, such as '*.safetensors'."}),
     ("--adapter", {"multiple": True, "help": "NAME=SOURCE, brought as --files is."}),
+    ("--adapter-lock", {"multiple": True, "help": "NAME=FILE, a lock of that adapter's source."}),
     ("--fetch-env", {"multiple": True, "help": "NAME=VALUE, in the step that brings files."}),
     ("--fetch-secret", {"multiple": True, "help": "VARIABLE=SECRET/KEY, in that step."}),
     ("--inputs", {"help": "URI of the task's inputs; on Flyte '{{.input}}'."}),
@@ -219,9 +220,7 @@ def _sidecar(options: dict[str, Any]) -> Sidecar:
     if "store" in given:
         given["store"] = _volume(given["store"])
     given["volumes"] = {path: _volume(text) for path, text in _pairs(given.pop("volume", ()))}
-    given["adapters"] = {
-        name: ModelFiles(source=source) for name, source in _pairs(given.pop("adapter", ()))
-    }
+    given["adapters"] = _adapters(given.pop("adapter", ()), given.pop("adapter_lock", ()))
     given |= _files(given)
     given["env"] = dict(_pairs(given.get("env", ())))
     given["fetch_env"] = dict(_pairs(given.get("fetch_env", ())))
@@ -243,13 +242,39 @@ def _files(given: dict[str, Any]) -> dict[str, Any]:
         if lock or include:
             raise click.UsageError("--lock and --include belong to --files")
         return {}
-    try:
-        pins = None if lock is None else json.load(lock)
-    except ValueError as error:
-        raise click.UsageError(f"--lock {lock.name}: not JSON: {error}") from error
-    if not isinstance(pins, dict | None):
-        raise click.UsageError(f"--lock {lock.name}: not a JSON object")
+    pins = None if lock is None else _lock(lock, "--lock")
     return {"files": ModelFiles(source=source, include=include or (), lock=pins)}
+
+
+def _adapters(sources: Iterable[str], locks: Iterable[str]) -> dict[str, ModelFiles]:
+    files = dict(_pairs(locks))
+    adapters = {
+        name: ModelFiles(source=source, lock=_lock_at(files.pop(name, None)))
+        for name, source in _pairs(sources)
+    }
+    if files:
+        raise click.UsageError(f"--adapter-lock {', '.join(files)}: there is no such --adapter")
+    return adapters
+
+
+def _lock_at(path: str | None) -> dict[str, Any] | None:
+    if path is None:
+        return None
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return _lock(stream, "--adapter-lock")
+    except OSError as error:
+        raise click.UsageError(f"--adapter-lock {path}: {error.strerror}") from error
+
+
+def _lock(stream: TextIO, option: str) -> dict[str, Any]:
+    try:
+        pins = json.load(stream)
+    except ValueError as error:
+        raise click.UsageError(f"{option} {stream.name}: not JSON: {error}") from error
+    if not isinstance(pins, dict):
+        raise click.UsageError(f"{option} {stream.name}: not a JSON object")
+    return pins
 
 
 def _engine(kind: str, settings: dict[str, Any]) -> Engine:

@@ -87,7 +87,14 @@ def test_an_input_needs_no_quotes_of_yaml(path: str, capsys: pytest.CaptureFixtu
 
 @pytest.mark.parametrize(
     "words",
-    [["--env", "A"], ["--api-key", "sk-123"], ["--store", "models"], ["--set", "=1"]],
+    [
+        ["--adapter-lock", "a=none"],
+        ["--adapter", "a=hf://o/m", "--adapter-lock", "a=none"],
+        ["--env", "A"],
+        ["--api-key", "sk-123"],
+        ["--store", "models"],
+        ["--set", "=1"],
+    ],
 )
 def test_a_wrong_command_line_ends_with_two(path: str, words: list[str]) -> None:
     """A key that is written out is one: only its name belongs there."""
