@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import configparser
 import re
+from keyword import iskeyword
 
 from imagekit.errors import IntegrityError
 
@@ -31,6 +32,8 @@ def launchers(entry_points: bytes, python: str, source: str) -> dict[str, bytes]
             target = _TARGET.fullmatch(value.strip())
             if not _NAME.fullmatch(name) or target is None or name in (".", ".."):
                 raise IntegrityError(f"{source}: entry point {name[:80]!r} = {value[:80]!r}")
+            if not _is_python(f"{target[1]}.{target[2]}"):
+                raise IntegrityError(f"{source}: not a Python name: {value[:80]!r}")
             found[name] = _launcher(target[1], target[2], python)
     return found
 
@@ -44,10 +47,11 @@ def with_python(script: bytes, python: str) -> bytes:
     return script
 
 
+def _is_python(name: str) -> bool:
+    return all(part.isidentifier() and not iskeyword(part) for part in name.split("."))
+
+
 def _launcher(module: str, attribute: str, python: str) -> bytes:
-    parts = [*module.split("."), *attribute.split(".")]
-    if not all(part.isidentifier() for part in parts):
-        raise IntegrityError(f"not a Python name: {module}:{attribute}")
     lines = [
         f"#!{python}",
         "import sys",

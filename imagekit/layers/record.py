@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 from imagekit.errors import IntegrityError
 
+_SAFE = ("sha256", "sha384", "sha512")
+"""Binary distribution format: "sha256 or better"; md5 and sha1 are not permitted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -28,11 +31,17 @@ def parse(data: bytes, source: str) -> dict[str, Row]:
         table = list(csv.reader(io.StringIO(data.decode("utf-8"), newline="")))
     except (UnicodeDecodeError, csv.Error) as error:
         raise IntegrityError(f"{source}: RECORD does not read: {error}") from error
-    rows = {}
+    rows: dict[str, Row] = {}
     for line in table:
         if len(line) != 3:
             raise IntegrityError(f"{source}: RECORD has a line of {len(line)} columns, not three")
-        rows[line[0]] = Row(*line)
+        found = Row(*line)
+        if found.hash and found.hash.partition("=")[0] not in _SAFE:
+            raise IntegrityError(
+                f"{source}: RECORD has a hash of a kind that is not safe: {line[0]}"
+            )
+        if rows.setdefault(line[0], found) != found:
+            raise IntegrityError(f"{source}: RECORD has {line[0]} twice, in two ways")
     return rows
 
 
@@ -40,9 +49,14 @@ def row(path: str, data: bytes) -> Row:
     return Row(path, hash_of(hashlib.sha256(data)), str(len(data)))
 
 
+def digest_for(expected: str) -> hashlib._Hash:
+    """What computes a hash of the kind of `expected`, a row's; sha256 where it is empty."""
+    return hashlib.new(expected.partition("=")[0] or "sha256")
+
+
 def hash_of(digest: hashlib._Hash) -> str:
-    """A finished sha256 as RECORD spells it: urlsafe base64 without padding."""
-    return "sha256=" + base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
+    """A finished hash as RECORD spells it: urlsafe base64 without padding."""
+    return f"{digest.name}=" + base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
 
 
 def write(rows: Iterable[Row]) -> bytes:

@@ -7,25 +7,31 @@ deflated regular files with plain relative names, and exactly one `.dist-info` f
 
 from __future__ import annotations
 
+import os
 import stat
 import struct
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from email.parser import BytesHeaderParser
 from pathlib import Path
 from types import TracebackType
 from typing import final
 
 from isal import isal_zlib
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
 
 from imagekit.errors import IntegrityError
+from imagekit.layers.wheel_doubts import refuse_bomb, refuse_name, refuse_twins
 from imagekit.layers.writer import INFLATE_ERROR
 
 _CHUNK_BYTES = 1 << 18
 _METADATA_BYTES = 64 << 20
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
 _ENCRYPTED = 0x1
+_SIZES_FOLLOW = 0x8
+_IN_EXTRA = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,8 @@ class WheelArchive:
                 entries = archive.infolist()
             self.members = tuple(self._member(entry) for entry in entries if not _is_folder(entry))
             self._refuse_duplicates()
+            refuse_twins((member.name for member in self.members), self.filename)
+            refuse_bomb(self.members, os.fstat(self._stream.fileno()).st_size, self.filename)
             self.dist_info = self._dist_info()
         except (zipfile.BadZipFile, ValueError, NotImplementedError, struct.error) as error:
             self._stream.close()
@@ -84,9 +92,15 @@ class WheelArchive:
         head = self._stream.read(_LOCAL_HEADER.size)
         if len(head) < _LOCAL_HEADER.size:
             raise IntegrityError(f"{self.filename}: {member.name}: truncated")
-        magic, *_, name_length, extra_length = _LOCAL_HEADER.unpack(head)
+        magic, _, flags, method, *_, stored, size, name_length, extra_length = _LOCAL_HEADER.unpack(
+            head
+        )
         name = self._stream.read(name_length)
-        if magic != b"PK\3\4" or not _same_name(name, member.name):
+        same = magic == b"PK\3\4" and _same_name(name, member.name)
+        same = same and method == (zipfile.ZIP_DEFLATED if member.deflated else zipfile.ZIP_STORED)
+        if not flags & _SIZES_FOLLOW and stored != _IN_EXTRA:
+            same = same and (stored, size) == (member.stored_bytes, member.size_bytes)
+        if not same:
             raise IntegrityError(f"{self.filename}: {member.name}: two headers that disagree")
         position = member.header_offset + _LOCAL_HEADER.size + name_length + extra_length
         left = member.stored_bytes
@@ -128,8 +142,7 @@ class WheelArchive:
     def _member(self, entry: zipfile.ZipInfo) -> Member:
         name = entry.filename
         kind = stat.S_IFMT(entry.external_attr >> 16)
-        if "\0" in entry.orig_filename or "\\" in name or not _is_plain(name):
-            raise IntegrityError(f"{self.filename}: {name!r} is not a path inside a wheel")
+        refuse_name(name, entry.orig_filename, self.filename)
         if kind not in (0, stat.S_IFREG):
             raise IntegrityError(f"{self.filename}: {name}: links and devices have no place here")
         if entry.flag_bits & _ENCRYPTED or entry.compress_type not in (0, 8):
@@ -159,18 +172,28 @@ class WheelArchive:
         found = sorted(folder for folder in folders if folder.endswith(".dist-info"))
         if len(found) != 1:
             raise IntegrityError(f"{self.filename}: {len(found)} .dist-info folders, not one")
-        name = found[0].removesuffix(".dist-info").rpartition("-")[0]
-        if canonicalize_name(name) != self.name:
+        name, _, version = found[0].removesuffix(".dist-info").rpartition("-")
+        if not self._is_own(name, version):
             raise IntegrityError(f"{self.filename}: {found[0]} belongs to another distribution")
         return found[0]
+
+    def _is_own(self, name: str, version: str) -> bool:
+        try:
+            return canonicalize_name(name) == self.name and str(Version(version)) == self.version
+        except InvalidVersion:
+            return False
+
+    def refuse_other_metadata(self) -> None:
+        """Raise IntegrityError where METADATA names another distribution than the file does."""
+        head = BytesHeaderParser().parsebytes(self.metadata("METADATA") or b"")
+        name, version = str(head.get("Name", "")).strip(), str(head.get("Version", "")).strip()
+        if not self._is_own(name, version):
+            said = f"{name[:80]} {version[:80]}".strip() or "nothing"
+            raise IntegrityError(f"{self.filename}: its METADATA says that it is {said!r}")
 
 
 def _is_folder(entry: zipfile.ZipInfo) -> bool:
     return entry.filename.endswith("/") and entry.file_size == 0
-
-
-def _is_plain(name: str) -> bool:
-    return all(part not in ("", ".", "..") for part in name.split("/"))
 
 
 def _same_name(raw: bytes, name: str) -> bool:

@@ -8,7 +8,7 @@ installed projects"), but for the exceptions that docs/reference/layers.md lists
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from imagekit.errors import IntegrityError
@@ -55,6 +55,8 @@ def plan(archive: WheelArchive, venv: Venv) -> Installation:
     source = archive.filename
     listed = record.parse(_required(archive, "RECORD"), source)
     _check_version(_required(archive, "WHEEL"), source)
+    archive.refuse_other_metadata()
+    _refuse_missing(archive, listed)
     files: list[Copied | Made] = []
     rows: list[record.Row] = []
     for member in archive.members:
@@ -63,6 +65,8 @@ def plan(archive: WheelArchive, venv: Venv) -> Installation:
         expected = listed.get(member.name)
         if expected is None:
             raise IntegrityError(f"{source}: {member.name} is not in its RECORD")
+        if expected.size not in ("", str(member.size_bytes)):
+            raise IntegrityError(f"{source}: {member.name} is not of the size in its RECORD")
         file = _place(archive, member, venv, expected.hash)
         files.append(file)
         rows.append(_row(file, expected, venv))
@@ -74,6 +78,15 @@ def plan(archive: WheelArchive, venv: Venv) -> Installation:
     files.append(Made(f"{venv.site_packages}/{record_path}", record.write(rows)))
     _refuse_clashes(files, venv, source)
     return Installation(tuple(sorted(files, key=lambda file: file.path)))
+
+
+def _refuse_missing(archive: WheelArchive, listed: Mapping[str, record.Row]) -> None:
+    """Raise IntegrityError where RECORD has a file that the wheel has not."""
+    own = {f"{archive.dist_info}/{name}" for name in (*_SIGNATURES, "INSTALLER", "REQUESTED")}
+    missing = listed.keys() - own - {member.name for member in archive.members}
+    for name in sorted(missing):
+        if not name.endswith("/"):  # some tools list folders
+            raise IntegrityError(f"{archive.filename}: its RECORD has {name[:200]!r}, it has not")
 
 
 def _required(archive: WheelArchive, name: str) -> bytes:

@@ -52,7 +52,7 @@ def _write(
         writer.file(file.path, file.data, mode=file.mode)
         return
     member = file.member
-    digest = hashlib.sha256()
+    digest = record.digest_for(file.expected)
     content = _Beginning(member.name, machines, digest) if machines.wants(file.path) else digest
     if member.deflated:
         writer.spliced(
@@ -66,7 +66,7 @@ def _write(
     else:
         chunks = _hashed(archive.raw(member), content)
         writer.stream(file.path, member.size_bytes, chunks, mode=file.mode)
-    if file.expected.startswith("sha256=") and record.hash_of(digest) != file.expected:
+    if file.expected and record.hash_of(digest) != file.expected.rstrip("="):
         raise IntegrityError(f"{archive.filename}: {member.name} is not what its RECORD says")
 
 

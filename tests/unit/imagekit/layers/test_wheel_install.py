@@ -79,7 +79,7 @@ def test_record_lists_every_installed_file(tmp_path: Path) -> None:
 
 def test_content_that_is_not_what_record_says_is_refused(tmp_path: Path) -> None:
     """The hashes of RECORD are checked while the files are written."""
-    record = "thing/__init__.py,sha256=AAAA,0\n"
+    record = "thing/__init__.py,sha256=AAAA,1\n"
     for name in ("METADATA", "WHEEL", "RECORD"):
         record += f"thing-1.0.dist-info/{name},,\n"
     wheel = make_wheel(tmp_path, {"thing/__init__.py": b"x"}, record=record)
