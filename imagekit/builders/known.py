@@ -8,8 +8,10 @@ cache of recipes, so that nobody else believes them through us.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -60,20 +62,33 @@ class Repository:
     def __init__(self, client: RegistryClient, name: str, progress: Progress) -> None:
         self.records = LayerRecords(client, name)
         self._progress = progress
+        self._guard = threading.Lock()
+        self._answered = False
         self._broken = False
 
     def trying(self, attempt: Callable[[LayerRecords], _Result]) -> _Result | None:
-        """What `attempt` gives; None where it fails, or an earlier one did."""
-        if self._broken:
-            return None
-        try:
-            return attempt(self.records)
-        except ImagekitError as error:
-            if not self._broken:
-                self._broken = True
-                label = f"layer cache {self.records} is not used: {error.message}"
-                self._progress.task(label).done()
-            return None
+        """What `attempt` gives; None where it fails, or an earlier one did.
+
+        Until the repository has answered it is asked one thing at a time, and that once.
+        """
+        with contextlib.nullcontext() if self._answered else self._guard:
+            if self._broken:
+                return None
+            self.records.may_be_missing(missing=True)
+            try:
+                found = attempt(self.records)
+            except ImagekitError as error:
+                self._give_up(error)
+                return None
+            self._answered = True
+            return found
+
+    def _give_up(self, error: ImagekitError) -> None:
+        self.records.may_be_missing(missing=False)  # it may be pushed to
+        if not self._broken:
+            self._broken = True
+            label = f"layer cache {self.records} is not used: {error.message}"
+            self._progress.task(label).done()
 
 
 @final

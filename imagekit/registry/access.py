@@ -37,7 +37,8 @@ class Pace:
                 return attempt()
             except TransientError as error:
                 if count == self.attempts:
-                    raise RegistryError(f"{doing}: {error}, {count} times") from error
+                    times = f", {count} times" if count > 1 else ""
+                    raise RegistryError(f"{doing}: {error}{times}") from error
                 self.wait(doing, count, error)
         raise AssertionError(doing)
 

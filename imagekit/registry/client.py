@@ -107,6 +107,10 @@ class RegistryClient:
         with self.uploader(reference, siblings=siblings) as uploader:
             return uploader.push_image(image, tags=tags)
 
+    def may_be_missing(self, reference: RegistryReference, *, missing: bool = True) -> None:
+        """Give that registry up after one try, as long as it has answered nothing."""
+        self._connection(reference).dispensable = missing
+
     def close(self) -> None:
         """Close the connections that are kept open for the next request."""
         with self._lock:

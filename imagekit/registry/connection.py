@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 from urllib.parse import urljoin, urlsplit
 
@@ -70,6 +70,9 @@ class Connection:
         self._lock = threading.Lock()
         self._base: str | None = None
         self._authorizer = Authorizer(host, access, self._exchange)
+        self.dispensable = False
+        """Whether a registry that has never answered yet is given up at once."""
+        self._answered = False
 
     def call(self, call: Call) -> Answer:
         """The whole answer.
@@ -88,7 +91,9 @@ class Connection:
 
         if not call.again:
             return attempt()
-        return self.access.pace.retrying(call.subject.doing, attempt)
+        hasty = self.dispensable and not self._answered
+        pace = replace(self.access.pace, attempts=1) if hasty else self.access.pace
+        return pace.retrying(call.subject.doing, attempt)
 
     @contextlib.contextmanager
     def opened(self, call: Call) -> Iterator[Response]:
@@ -128,6 +133,7 @@ class Connection:
             if authorization is not None and _origin(url) == _origin(base):
                 headers["Authorization"] = authorization
             response = self._sender().send(Request(call.method, url, headers, call.body))
+            self._answered = True
             if response.status not in _REDIRECTING or call.method not in ("GET", "HEAD"):
                 return self._not_redirected(response, call)
             with contextlib.closing(response):

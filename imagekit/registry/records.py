@@ -40,6 +40,10 @@ class LayerRecords:
     def __str__(self) -> str:
         return f"{self.repository.host}/{self.repository.repository}"
 
+    def may_be_missing(self, *, missing: bool) -> None:
+        """See RegistryClient."""
+        self._client.may_be_missing(self.repository, missing=missing)
+
     @property
     def blobs(self) -> RegistryBlobs:
         return self._client.blobs(self.repository)

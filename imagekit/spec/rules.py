@@ -33,6 +33,7 @@ _IMAGE = re.compile(
 )
 # Names: PyPA, "Names and normalization".
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _PYTHON = re.compile(r"3\.(\d{1,2})")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/-]*[A-Za-z0-9])?")
@@ -57,7 +58,7 @@ class Finding:
 
 def check(spec: ImageSpec) -> list[Finding]:
     """Everything that is wrong with the values of `spec`; empty when it can be built."""
-    findings = [*_not_working(spec)]
+    findings = [*_not_working(spec), *_half_characters(spec)]
     for name, rule in _RULES.items():
         value = getattr(spec, name)
         if value is not None:
@@ -81,6 +82,25 @@ def only_in_python(spec: ImageSpec) -> Iterator[Finding]:
 def not_supported(name: str) -> Finding:
     """The finding for a field that is known and does not work yet."""
     return Finding(name, f"{name} is not supported yet", FIELDS[name].doc or None)
+
+
+def _half_characters(spec: ImageSpec) -> Iterator[Finding]:
+    """Lone surrogates, which YAML can write and UTF-8 can't."""
+    for known in FIELDS.values():
+        for item, text in _texts_of(getattr(spec, known.name)):
+            if _SURROGATE.search(text):
+                message = f"{known.name}: {item[:80]!r} holds half a character"
+                yield Finding(known.name, message, "leave the lone surrogate out", item=item)
+
+
+def _texts_of(value: object) -> Iterator[tuple[str, str]]:
+    """Every text of a field, behind the list item or mapping key that it belongs to."""
+    if isinstance(value, str):
+        yield value, value
+    elif isinstance(value, Mapping):
+        yield from ((key, f"{key}{text}") for key, text in value.items())
+    elif isinstance(value, tuple):
+        yield from ((each, each) for each in value if isinstance(each, str))
 
 
 def _not_working(spec: ImageSpec) -> Iterator[Finding]:

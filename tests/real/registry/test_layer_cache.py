@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import json
+import socketserver
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -78,6 +81,25 @@ def team(
     name = request.node.originalname.removeprefix("test_")[:40].strip("_").replace("_", "-")
     with fault_proxy(server.address) as proxy:
         yield Team(project, proxy, name)
+
+
+@contextlib.contextmanager
+def hanging_up() -> Iterator[tuple[str, list[object]]]:
+    """A server that takes every call and ends it at once, and who called."""
+    calls: list[object] = []
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            calls.append(self.client_address)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.server_address[1]}", calls
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def without_table(project: Project) -> None:
@@ -287,6 +309,21 @@ def test_a_record_whose_layer_is_not_what_it_says_is_an_error(team: Team) -> Non
 
     with pytest.raises(IntegrityError, match="a registry's record says that the layer is"):
         team.project.build_locked()
+
+
+def test_a_cache_that_is_not_there_is_asked_once(team: Team) -> None:
+    """No layer waits for it again, one line says so, and the image is the right one."""
+    expected = team.project.build_locked()
+    without_table(team.project)
+    team.project.forget_layers()
+    said = io.StringIO()
+    with hanging_up() as (address, calls):
+        team.use(f"{address}/team/layers")
+        built = team.project.build_locked(progress=Board([Plain(said)]))
+    assert len(calls) == 2  # as HTTP and as TLS: it is on this machine
+    told = [line for line in said.getvalue().splitlines() if "is not used" in line]
+    assert len({line.partition(" ")[2].removesuffix(" DONE 0.0s") for line in told}) == 1, told
+    assert built.digest == expected.digest
 
 
 @pytest.mark.parametrize("action", ["flip down", "answer"])
