@@ -189,7 +189,7 @@ def test_always_starts_a_container_again_that_succeeded(engine: Engine) -> None:
     assert endless(engine).container("main")["restartCount"] == 1
 
 
-@behaviour(f"{LIFECYCLE}#how-pods-handle-problems-with-containers")
+@behaviour(f"{LIFECYCLE}#container-restarts")
 def test_restarts_are_delayed_by_ten_seconds(engine: Engine) -> None:
     """The second restart waits for ten seconds (CrashLoopBackOff)."""
     assert "pod: main: CrashLoopBackOff: starts again in 10 s" in endless(engine).notes

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 from tests.conformance.pods.harness import Engine, Outcome, behaviour, pod, scenario
@@ -148,6 +149,7 @@ def probed(engine: Engine) -> Outcome:
                     readinessProbe={
                         "exec": {"command": ["true"]},
                         "periodSeconds": 1,
+                        "timeoutSeconds": 10,
                         "successThreshold": 2,
                     },
                 ),
@@ -207,21 +209,27 @@ def test_readiness_needs_its_successes_in_a_row(engine: Engine) -> None:
 
 @scenario
 def never_up(engine: Engine) -> Outcome:
+    """Deleted once the server runs for the second time."""
     never = {"exec": {"command": ["false"]}, "periodSeconds": 1, "failureThreshold": 1}
-    return engine.run(
-        pod(
-            "never-up",
-            activeDeadlineSeconds=6,
-            initContainers=[
-                engine.sidecar(
-                    "server",
-                    "echo no such model; exec sleep 60",
-                    startupProbe={**never, "terminationGracePeriodSeconds": 1},
-                )
-            ],
-            containers=[engine.container("task", "echo task")],
-        )
+    server = (
+        "echo no such model; test -f /shared/first && echo again;"
+        " touch /shared/first; exec sleep 60"
     )
+    document = pod(
+        "never-up",
+        terminationGracePeriodSeconds=1,
+        volumes=[{"name": "shared", "emptyDir": {}}],
+        initContainers=[
+            engine.sidecar(
+                "server",
+                server,
+                startupProbe={**never, "terminationGracePeriodSeconds": 1},
+                volumeMounts=[{"name": "shared", "mountPath": "/shared"}],
+            )
+        ],
+        containers=[engine.container("task", "echo task")],
+    )
+    return engine.run_until("again", document, signal.SIGTERM)
 
 
 @behaviour("KEP-753, and concepts/workloads/pods/sidecar-containers/")
