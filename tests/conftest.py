@@ -67,6 +67,7 @@ def _vllm() -> str | None:
 SERVICES: Mapping[str, Callable[[], str | None]] = {
     "docker": Docker(os.environ).probe,
     "envd": _envd,
+    "worker": lambda: None if os.environ.get("BUILDKIT_HOST") else "BUILDKIT_HOST names none",
     "podman": Podman(os.environ).probe,
     "registry": _program("docker-registry"),
     "busybox": _program("busybox"),

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import final
 
 from imagekit.builders.compiling import Interpreter, SharedCompiler
 from imagekit.builders.frontend import Prepared
 from imagekit.builders.layerings import Layering, Sources
+from imagekit.builders.running import run_layering
 from imagekit.jobs.job import Job
 from imagekit.layers.bytecode import BytecodeCompiler
 from imagekit.layers.cache import LayerCache
@@ -18,37 +20,59 @@ from imagekit.lock.model import LockedWheel
 from imagekit.oci.assemble import Addition, Settings, assemble
 from imagekit.oci.descriptor import Platform
 from imagekit.oci.image import Image
+from imagekit.oci.layer import FileLayer
 from imagekit.progress import watched
 
 
 def base_image(prepared: Prepared) -> Image:
     """The same base, with the same layers, as the native builder starts from.
 
-    It is made here where it is no image already.
+    It is made here where it is no image already. Debian packages of the lock lie on it.
     """
-    if prepared.base.image is not None:
-        return prepared.base.image
-    lock, progress = prepared.lock, prepared.request.progress
-    cache = LayerCache()
+    image, apt = prepared.base.image, prepared.lock.apt
+    if image is not None and apt is None:
+        return image
     sources = _Sources(prepared)
-    additions = []
     try:
-        for layering in prepared.base.layerings(bytecode=prepared.bytecode):
-            layer = cache.find(layering.recipe)
-            if layer is None:
-                write = functools.partial(_written, layering, sources)
-                with watched(progress.task(layering.label)):
-                    layer = cache.make(layering.recipe, write)
-            additions.append(Addition(layer, layering.created_by))
+        if image is None:
+            made = prepared.base.layerings(bytecode=prepared.bytecode)
+            image = _laid_over(None, made, prepared, sources)
+        above = [] if apt is None else prepared.base.packages(apt)
+        return _laid_over(image, above, prepared, sources)
     finally:
         sources.close()
-    platform = Platform.parse(lock.target.platform)
-    return assemble(None, additions, Settings(), platform=platform)
+
+
+def _laid_over(
+    image: Image | None, made: Sequence[Layering], prepared: Prepared, sources: Sources
+) -> Image:
+    platform = Platform.parse(prepared.lock.target.platform)
+    below = image
+    for layering in made:
+        layer = _layer(layering, below, prepared, sources)
+        addition = Addition(layer, layering.created_by)
+        below = assemble(below, [addition], Settings(), platform=platform)
+    if below is None:
+        raise LookupError("a base without layers")
+    return below
+
+
+def _layer(
+    layering: Layering, below: Image | None, prepared: Prepared, sources: Sources
+) -> FileLayer:
+    cache, progress = LayerCache(), prepared.request.progress
+    layer = cache.find(layering.recipe)
+    if layer is not None:
+        return layer
+    if below is not None and isinstance(layering.write, Job):
+        return run_layering(layering, layering.write, below, cache, progress)
+    with watched(progress.task(layering.label)):
+        return cache.make(layering.recipe, functools.partial(_written, layering, sources))
 
 
 def _written(layering: Layering, sources: Sources, writer: LayerWriter) -> None:
     if isinstance(layering.write, Job):
-        raise TypeError(f"{layering.created_by}: no layer of a base is made by a job")
+        raise TypeError(f"{layering.created_by}: a job needs the image below it")
     layering.write(writer, sources)
 
 

@@ -18,6 +18,7 @@ from imagekit.builders.model import BuildRequest, Built
 from imagekit.builders.naming import common_tag, platform_tag, repository
 from imagekit.builders.native import Materials, building
 from imagekit.builders.plans import plan_of
+from imagekit.builders.present import present_image
 from imagekit.builders.recording import record_layers, vouched
 from imagekit.builders.table import find_builder
 from imagekit.builders.tagging import image_tag
@@ -45,6 +46,7 @@ class Options:
         remember: leave what the layers came to in the lock, for plans and other machines.
         rebuild: take no layer from a registry; make all that this machine has not made, and
             compare them with the lock's.
+        force: build though the registry has the image; the native builder always does.
         platform: build the image of this one alone, under the tag that `indexing` looks for.
         allow_build: let any package be built from source, whatever the spec says.
         client: asks and fills registries for several builds, so that what they share is sent once;
@@ -54,6 +56,7 @@ class Options:
     push: bool = False
     remember: bool = True
     rebuild: bool = False
+    force: bool = False
     platform: str = ""
     allow_build: bool = False
     client: RegistryClient | None = None
@@ -82,7 +85,8 @@ def build(
         return _native(request, chosen)
     if chosen.platform:
         raise BuildError(f"the builder {spec.builder} builds all platforms at once")
-    return other.build(request)
+    there = None if chosen.force else present_image(request)
+    return there or other.build(request)
 
 
 def _native(request: BuildRequest, options: Options) -> Built:

@@ -17,7 +17,7 @@ from typing import final
 from imagekit.builders.base_image import base_image
 from imagekit.builders.delivering import all_targets, delivered_from_here
 from imagekit.builders.frontend import Input, Prepared, frontend_input, prepare, registry_base
-from imagekit.builders.layerings import LOCK_ANNOTATION
+from imagekit.builders.layerings import annotations_of
 from imagekit.builders.model import BuildRequest, Built
 from imagekit.builders.naming import common_tag
 from imagekit.builders.steps import StepTasks
@@ -87,7 +87,9 @@ class _Platform:
         with path.open("wb") as stream:
             given = self._input()
             self._solve(
-                replace(given, offer=replace(given.offer, result=stream)), "oci", self._annotation()
+                replace(given, offer=replace(given.offer, result=stream)),
+                "oci",
+                self._annotations(),
             )
         return read_image(Destination("oci-archive", path))
 
@@ -97,7 +99,7 @@ class _Platform:
             "name": f"{target.host}/{target.repository}:{target.tag}",
             "push": "true",
             "oci-mediatypes": "true",
-            **self._annotation(),
+            **self._annotations(),
         }
         if is_loopback(target.server):
             exporter["registry.insecure"] = "true"
@@ -107,8 +109,9 @@ class _Platform:
             given = replace(given, options={**given.options, "attest:provenance": f"mode={wanted}"})
         return self._solve(given, "image", exporter)["containerimage.digest"]
 
-    def _annotation(self) -> dict[str, str]:
-        return {f"annotation.{LOCK_ANNOTATION}": self.prepared.lock.digest}
+    def _annotations(self) -> dict[str, str]:
+        found = annotations_of(self.prepared.lock, self.prepared.plan)
+        return {f"annotation.{name}": value for name, value in found.items()}
 
     def _input(self) -> Input:
         named = registry_base(self.prepared.lock)

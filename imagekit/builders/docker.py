@@ -8,6 +8,7 @@ from typing import final
 from imagekit.builders.base_image import base_image
 from imagekit.builders.engine_images import built_there, delivered, loaded_base, one_platform
 from imagekit.builders.frontend import Prepared, frontend_input, prepare, registry_base
+from imagekit.builders.layerings import annotations_of
 from imagekit.builders.model import BuildRequest, Built
 from imagekit.builders.steps import StepTasks
 from imagekit.buildkit.endpoint import find_endpoint
@@ -29,7 +30,7 @@ class DockerBuilder:
         engine = Engine(find_endpoint(request.environ))
         response = self._solve(engine, prepared, f"{request.reference}:{prepared.plan.tag}")
         built = built_there(engine, request, prepared.plan.tag, response)
-        return delivered(engine, request, built)
+        return delivered(engine, request, built, annotations_of(prepared.lock, prepared.plan))
 
     def _solve(self, engine: Engine, prepared: Prepared, name: str) -> dict[str, str]:
         request = prepared.request

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import BinaryIO, cast
 
 from imagekit.builders.model import BuildRequest, Built
+from imagekit.builders.resettled import annotated
 from imagekit.builders.targets import EngineName, Target, deliver
 from imagekit.buildkit.engine import Engine
 from imagekit.errors import BuildError
@@ -93,8 +94,13 @@ def _saved(engine: Engine, name: str) -> Image:
     return read_docker_archive(path)
 
 
-def delivered(engine: Engine, request: BuildRequest, built: Built) -> Built:
-    """The image at all places of the request; its digest is a registry's where there is one."""
+def delivered(
+    engine: Engine, request: BuildRequest, built: Built, annotations: Mapping[str, str]
+) -> Built:
+    """The image at all places of the request; its digest is a registry's where there is one.
+
+    `annotations` are what manifests say of it: engines push none.
+    """
     name = f"{built.reference}:{built.tag}"
     targets: list[Target] = list(request.to)
     if request.push:
@@ -103,7 +109,10 @@ def delivered(engine: Engine, request: BuildRequest, built: Built) -> Built:
     client = RegistryClient(progress=request.progress)
     for target in targets:
         if isinstance(target, RegistryReference):
-            digest = _push(engine, name, target, request.environ)
+            pushed = _push(engine, name, target, request.environ)
+            image = annotated(client.pull(target.at(pushed)), annotations)
+            client.push(image, target)
+            digest = image.digest
         elif isinstance(target, EngineName):
             repository, _, tag = target.name.rpartition(":")
             engine.tag(name, repository, tag)

@@ -23,7 +23,7 @@ from imagekit.builders.envd_context import lay_out
 from imagekit.builders.envd_program import Envd, find_envd
 from imagekit.builders.frontend import Prepared
 from imagekit.builders.known import KnownLayers
-from imagekit.builders.layerings import assembled, layerings
+from imagekit.builders.layerings import annotations_of, assembled, layerings
 from imagekit.builders.materials import materials
 from imagekit.builders.model import BuildRequest, Built
 from imagekit.builders.native import building
@@ -45,7 +45,7 @@ from imagekit.oci.scratch import scratch_directory
 from imagekit.paths import cache_directory
 from imagekit.planning.dockerfile import refuse_commands_below
 from imagekit.planning.envd import Piece, render_envd
-from imagekit.planning.steps import RunCommands
+from imagekit.planning.steps import InstallDebian, RunCommands
 from imagekit.registry.reference import is_loopback
 
 _MADE = "localhost/imagekit/envd"
@@ -94,7 +94,7 @@ class _Build:
                 engine.untag(name)
                 engine.untag(made)
         built = built_there(engine, request, tag, response)
-        return delivered(engine, request, built)
+        return delivered(engine, request, built, annotations_of(prepared.lock, prepared.plan))
 
     def by_worker(self, address: str) -> Built:
         """On a BuildKit worker, which sends the image here."""
@@ -113,16 +113,22 @@ class _Build:
         self.envd.trust_plain_http(base.partition("/")[0])
         context = self.work / "context"
         context.mkdir()
-        has_bash = os.path.lexists(prepared.base.root() / "usr/bin/bash")
-        text = render_envd(prepared.plan, base, self._pieces(context), has_bash=has_bash)
+        pieces = self._pieces(context)
+        text = render_envd(prepared.plan, base, pieces, has_bash=self._base_has_bash())
         (context / "build.envd").write_text(text, "utf-8")
         platform = f"--platform={prepared.lock.target.platform}"
         self.envd.build(context, [platform, *arguments], StepTasks(prepared.request.progress))
 
+    def _base_has_bash(self) -> bool:
+        added = () if self.prepared.lock.apt is None else self.prepared.lock.apt["packages"]
+        root = self.prepared.base.root()
+        return os.path.lexists(root / "usr/bin/bash") or "bash" in (x["name"] for x in added)
+
     def _pieces(self, context: Path) -> list[Piece]:
-        """The layers that the native builder makes, but of commands: those are envd's."""
+        """The layers that the native builder makes, but those of the base and of commands."""
         prepared = self.prepared
-        steps = tuple(step for step in prepared.plan.steps if not isinstance(step, RunCommands))
+        others = (InstallDebian, RunCommands)
+        steps = tuple(step for step in prepared.plan.steps if not isinstance(step, others))
         plan = replace(prepared.plan, steps=steps)
         known = KnownLayers(prepared.lock, (), lazy=False, rebuild=False)
         gathered = materials(prepared.request, prepared.lock, prepared.base, plan, known)

@@ -27,6 +27,8 @@ _DONE = re.compile(r"DONE (?P<seconds>\d+\.\d+)s")
 _FATAL = re.compile(r'level=fatal .*?error="(?P<text>(?:[^"\\]|\\.)*)"')
 _SHELL = "bash -c set -euo pipefail"
 """How the name of a `run` begins; its command stands on the next line."""
+_ASIDE = 0
+"""The number of what belongs to no step that is running."""
 _LINES_SHOWN = 20
 
 
@@ -57,13 +59,14 @@ class Output:
                 self._step(self._last, found["text"])
             elif self._unnamed:
                 self._start(self._unnamed, text)
-            else:
+            elif text:
                 self._print(self._last, text)
 
     def close(self) -> None:
         """Nothing more comes: steps that were not ended never will."""
         for number in list(self._running):
-            self._end(StepEnded(number, 0.0, cached=False, error="it did not end"))
+            error = "" if number == _ASIDE else "it did not end"
+            self._end(StepEnded(number, 0.0, cached=False, error=error))
 
     def explained(self, code: int) -> BuildError:
         """The error of a build that ended with `code`, with what was printed last."""
@@ -96,8 +99,11 @@ class Output:
         self._tell(StepStarted(number, name))
 
     def _print(self, number: int, text: str) -> None:
-        if text.strip():
-            self._tail.append(text)
+        self._tail.append(text)
+        if number not in self._running:
+            number = _ASIDE
+            if _ASIDE not in self._running:
+                self._start(_ASIDE, "envd")
         self._tell(StepOutput(number, text.encode() + b"\n"))
 
     def _end(self, event: StepEnded) -> None:

@@ -17,7 +17,7 @@ from imagekit.buildkit.session import Login, Offer
 from imagekit.buildkit.tree import Entry, arranged
 from imagekit.errors import BuildError
 from imagekit.lock.model import Lock
-from imagekit.planning.dockerfile import command_secrets, refuse_unknown, render_dockerfile
+from imagekit.planning.dockerfile import command_secrets, refuse_unwritable, render_dockerfile
 from imagekit.planning.planner import Plan
 from imagekit.planning.steps import InstallRuntime, InstallWheels, RunCommands
 from imagekit.progress import Progress
@@ -52,13 +52,13 @@ class Input:
 def prepare(request: BuildRequest, lock: Lock) -> Prepared:
     """Plan one platform.
 
-    Raises BuildError for a step that a Dockerfile can't hold.
+    Raises BuildError for what a Dockerfile can't hold.
     """
     spec, path = request.spec, request.spec_path
     base = open_base(spec, path, lock, request.progress)
     made_by = dockerfile_identity()
     plan = plan_of(spec, path, lock, base_layers=base.layer_count, made_by=made_by)
-    refuse_unknown(plan.steps)
+    refuse_unwritable(plan.steps)
     return Prepared(request, lock, base, plan)
 
 
@@ -86,9 +86,12 @@ def frontend_input(prepared: Prepared, base: str, *, link: bool) -> Input:
 
 
 def registry_base(lock: Lock) -> str | None:
-    """What FROM names where the base is a registry's, which the worker pulls by its digest."""
+    """What FROM names where the base is a registry's, which the worker pulls by its digest.
+
+    One that Debian packages are laid on is no registry's any more.
+    """
     reference = str(lock.base.get("reference", "oci:"))
-    if reference.startswith(("oci:", "oci-archive:")):
+    if lock.apt is not None or reference.startswith(("oci:", "oci-archive:")):
         return None
     named = RegistryReference.parse(reference.removeprefix("docker://"))
     return f"{named.host}/{named.repository}@{lock.base['digest']}"

@@ -143,11 +143,16 @@ def assembled(lock: Lock, plan: Plan, base: Image | None, additions: Sequence[Ad
         additions,
         settings,
         platform=Platform.parse(lock.target.platform),
-        annotations={
-            LOCK_ANNOTATION: lock.digest,
-            RECORD_ANNOTATION: Record.of(lock, bytecode=with_bytecode(plan)).encoded(),
-        },
+        annotations=annotations_of(lock, plan),
     )
+
+
+def annotations_of(lock: Lock, plan: Plan) -> dict[str, str]:
+    """What the manifest of an image says of its lock, whoever built it."""
+    return {
+        LOCK_ANNOTATION: lock.digest,
+        RECORD_ANNOTATION: Record.of(lock, bytecode=with_bytecode(plan)).encoded(),
+    }
 
 
 def _layering(step: Step, venv: Venv, interpreter: str) -> Iterator[Layering]:

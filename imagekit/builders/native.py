@@ -21,6 +21,7 @@ from imagekit.builders.base import Base
 from imagekit.builders.compiling import Interpreter, SharedCompiler
 from imagekit.builders.known import Known, KnownLayers, check_promise
 from imagekit.builders.layerings import Layering, assembled, layerings, with_bytecode
+from imagekit.builders.running import run_layering
 from imagekit.builders.runtime import runtime_wheel
 from imagekit.builders.wheels import Supply, Wheels
 from imagekit.errors import BuildError, IntegrityError
@@ -128,7 +129,10 @@ class _NativeBuild:
             additions: list[Addition] = []
             for layering in self._layerings:
                 if isinstance(layering.write, Job):
-                    layer: Layer = self._run(layering, layering.write, self._image(additions))
+                    below = self._image(additions)
+                    layer: Layer = run_layering(
+                        layering, layering.write, below, self._cache, self._progress
+                    )
                 else:
                     layer = futures[layering.recipe].result()
                 additions.append(Addition(layer, layering.created_by))
@@ -143,20 +147,6 @@ class _NativeBuild:
 
     def _image(self, additions: Sequence[Addition]) -> Image:
         return assembled(self._lock, self._plan, self._base, additions)
-
-    def _run(self, layering: Layering, job: Job, below: Image) -> FileLayer:
-        """The layer of what `job` changes in the image below it."""
-        layer = self._cache.find(layering.recipe)
-        if layer is None:
-            # Most builds run nothing.
-            from imagekit.jobs.sandbox import check_machine, make_layer  # noqa: PLC0415
-
-            check_machine(self._lock.target.platform, job.what)
-            if layering.prepare is not None:
-                job = layering.prepare(job)
-            with watched(self._progress.task(f"running {job.what}")) as task:
-                layer = make_layer(self._cache, layering.recipe, below, job, task)
-        return layer
 
     def _layer(self, layering: Layering) -> Layer:
         """From here, left where it is, or made."""

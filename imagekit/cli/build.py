@@ -58,6 +58,11 @@ Failure: TypeAlias = tuple[str, ImagekitError]
     help="Take no layer from a registry; compare what is made here with what the lock says.",
 )
 @click.option(
+    "--force",
+    is_flag=True,
+    help="Build with docker, buildkit or envd even what the registry has from this very lock.",
+)
+@click.option(
     "--platform",
     type=click.Choice(PLATFORMS),
     help="Build for this platform alone; `imagekit index` brings those of all together.",
@@ -73,6 +78,7 @@ def command(
     push: bool,
     jobs: int,
     rebuild: bool,
+    force: bool,
     platform: str | None,
     locked: bool,
     allow_build: bool,
@@ -96,7 +102,7 @@ def command(
         closing(RegistryClient(progress=progress)) as client,
     ):
         options = Options(push=push, rebuild=rebuild, platform=platform or "", client=client)
-        options = replace(options, allow_build=allow_build)
+        options = replace(options, allow_build=allow_build, force=force)
 
         def build_one(address: Path) -> Built:
             with named(progress, str(address) if len(found) > 1 else "") as shown:

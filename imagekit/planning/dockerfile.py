@@ -26,12 +26,10 @@ from imagekit.planning.steps import (
     AddUser,
     Configure,
     CopyFiles,
+    InstallDebian,
     InstallRuntime,
     InstallWheels,
-    MakeEnvironment,
     RunCommands,
-    StartFromDebian,
-    StartFromImage,
     Step,
 )
 
@@ -43,17 +41,6 @@ _ESCAPED = re.compile(r'[\\"$]')
 _PLAIN = re.compile(r"[\w./-]+", re.ASCII)
 _UNWRITABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 """What a line of a Dockerfile can't hold; such a value goes in as a build argument."""
-_KNOWN = (
-    StartFromDebian,
-    StartFromImage,
-    AddUser,
-    MakeEnvironment,
-    InstallWheels,
-    InstallRuntime,
-    CopyFiles,
-    RunCommands,
-    Configure,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +85,16 @@ def render_dockerfile(plan: Plan, base: str, *, link: bool = True) -> Dockerfile
         link: whether the worker knows `COPY --link`; engines before 23 don't.
 
     Raises:
-        BuildError: the plan has a step that can't be written as a Dockerfile.
+        BuildError: the plan has something that can't be written as a Dockerfile.
     """
-    refuse_unknown(plan.steps)
+    refuse_unwritable(plan.steps)
     arguments: dict[str, str] = {}
     configure = only(plan.steps, Configure)
     stages = tuple(_stages(plan))
     runtimes = [step for step in plan.steps if isinstance(step, InstallRuntime)]
     values = {
         "base": base,
+        "debian": [line for step in plan.steps for line in _debian(step)],
         "link": link,
         "user": any(isinstance(step, AddUser) for step in plan.steps),
         "stages": stages,
@@ -125,14 +113,8 @@ def render_dockerfile(plan: Plan, base: str, *, link: bool = True) -> Dockerfile
     return Dockerfile(text, arguments, stages)
 
 
-def refuse_unknown(steps: Sequence[Step]) -> None:
-    """Raise BuildError for a step that can't be written as a Dockerfile."""
-    for step in steps:
-        if not isinstance(step, _KNOWN):
-            raise BuildError(
-                f"a Dockerfile can't do this step yet: {type(step).__name__}",
-                hint="`builder: native` can",
-            )
+def refuse_unwritable(steps: Sequence[Step]) -> None:
+    """Raise BuildError for what no line of a Dockerfile can hold."""
     refuse_commands_below(steps)
     workdir = only(steps, Configure).workdir
     if _UNWRITABLE.search(workdir):
@@ -148,6 +130,14 @@ def refuse_commands_below(steps: Sequence[Step]) -> None:
             "builder runs all commands at the end",
             hint="`builder: native` can; or build the base by itself, and name its image",
         )
+
+
+def _debian(step: Step) -> list[str]:
+    """The packages that lie on the base already: their files are no work of a Dockerfile's."""
+    if not isinstance(step, InstallDebian):
+        return []
+    found: Any = step.section
+    return [f"{each['name']}={each['version']}" for each in found["packages"]]
 
 
 def only(steps: Sequence[Step], kind: type[Any]) -> Any:

@@ -9,15 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from imagekit.errors import BuildError
 from imagekit.planning.dockerfile import render_dockerfile
 from tests.golden.compare import check_golden
 from tests.golden.test_plans import CASES, plan_of
 
-REFUSED = {"debian": "InstallDebian"}
-"""Cases with a step that a Dockerfile can't do yet."""
-
-RENDERED = sorted(case for case in CASES.iterdir() if case.name not in REFUSED)
+RENDERED = sorted(CASES.iterdir())
 HADOLINT = Path(sysconfig.get_path("scripts"), "hadolint")
 
 
@@ -38,10 +34,3 @@ def test_hadolint_finds_nothing(case: Path, tmp_path: Path, link: bool) -> None:
         [HADOLINT, "--no-color", str(file)], capture_output=True, text=True, check=False
     )
     assert (done.stdout + done.stderr, done.returncode) == ("", 0)
-
-
-@pytest.mark.parametrize("case", sorted(REFUSED))
-def test_a_step_that_no_dockerfile_can_do_is_refused_by_name(case: str) -> None:
-    """Before anything is built."""
-    with pytest.raises(BuildError, match=REFUSED[case]):
-        render_dockerfile(plan_of(CASES / case), "base.example/image:1")

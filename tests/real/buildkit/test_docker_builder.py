@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.real.buildkit.hostile import HOSTILE, SPEC
+from tests.fakes.registry_server import PASSWORD, USER, htpasswd, registry
+from tests.real.buildkit.hostile import HOSTILE, SPEC, write_spec
 from tests.real.builds import Host
 
 pytestmark = [pytest.mark.docker, pytest.mark.network]
@@ -55,3 +58,43 @@ def test_a_second_build_has_nothing_to_do(host: Host, folder: Path, built: str) 
     """Each step is cached, and the image the same."""
     done = host.run("build", "--locked", folder / "docker.yaml")
     assert named(done.stdout) == built
+
+
+@pytest.fixture(scope="module")
+def pushed(
+    host: Host, folder: Path, built: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """A spec whose image an account had to be known for to push; `log` is the registry's."""
+    root = tmp_path_factory.mktemp("registry")
+    with registry(root, auth=htpasswd(root)) as server:
+        secret = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        (host.root / ".docker").mkdir(exist_ok=True)
+        login = {"auths": {server.address: {"auth": secret}}}
+        (host.root / ".docker/config.json").write_text(json.dumps(login))
+        options = {"network": "host"}
+        path = folder / "pushed.yaml"
+        write_spec(path, builder="docker", builder_options=options, registry=server.address)
+        shutil.copy(folder / "pylock.docker.toml", folder / "pylock.pushed.toml")
+        done = host.run("build", "--locked", path, "--push")
+        assert done.returncode == 0, done.stderr
+        assert "@sha256:" in done.stdout
+        yield path
+
+
+@pytest.mark.registry
+def test_what_the_engine_pushed_is_known_by_its_lock(host: Host, pushed: Path) -> None:
+    """By plans, which ask the registry."""
+    done = host.run("plan", "--locked", pushed, "--push")
+    assert "from this very lock" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.registry
+def test_what_is_there_is_not_built_again_unless_forced(host: Host, pushed: Path) -> None:
+    """No step runs; with `--force` all do."""
+    done = host.run("build", "--locked", pushed, "--push")
+    assert done.returncode == 0, done.stderr
+    assert "exporting" not in done.stderr
+    assert "@sha256:" in done.stdout
+    forced = host.run("build", "--locked", pushed, "--push", "--force")
+    assert forced.stdout == done.stdout
+    assert "exporting" in forced.stderr
