@@ -90,7 +90,6 @@ def command(
     without a lock is locked first; a lock that no longer belongs to its spec is an error. Of more
     images than one the largest are begun first, and one that fails doesn't stop the others.
     """
-    # A mistake in the last one is told before the first one is built.
     found = find_specs(specs)
     if to and len(found) > 1:
         raise click.UsageError("--to takes one image: several would meet in one place")
