@@ -27,17 +27,17 @@ from imagekit.progress import watched
 def base_image(prepared: Prepared) -> Image:
     """The same base, with the same layers, as the native builder starts from.
 
-    It is made here where it is no image already. Debian packages of the lock lie on it.
+    It is made here where it is no image already. Debian packages of the plan lie on it.
     """
-    image, apt = prepared.base.image, prepared.lock.apt
-    if image is not None and apt is None:
+    image, debian = prepared.base.image, prepared.debian
+    if image is not None and not debian:
         return image
     sources = _Sources(prepared)
     try:
         if image is None:
             made = prepared.base.layerings(bytecode=prepared.bytecode)
             image = _laid_over(None, made, prepared, sources)
-        above = [] if apt is None else prepared.base.packages(apt)
+        above = [layering for step in debian for layering in prepared.base.packages(step.section)]
         return _laid_over(image, above, prepared, sources)
     finally:
         sources.close()

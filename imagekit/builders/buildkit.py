@@ -114,7 +114,7 @@ class _Platform:
         return {f"annotation.{name}": value for name, value in found.items()}
 
     def _input(self) -> Input:
-        named = registry_base(self.prepared.lock)
+        named = registry_base(self.prepared)
         if named is not None:
             return frontend_input(self.prepared, named, link=True)
         base = base_image(self.prepared)

@@ -46,7 +46,7 @@ class DockerBuilder:
 
 def _base_name(engine: Engine, prepared: Prepared) -> str:
     """What FROM names: a registry's image, which the engine pulls, or one that is loaded first."""
-    named = registry_base(prepared.lock)
+    named = registry_base(prepared)
     if named is not None:
         return named
     return loaded_base(engine, base_image(prepared), prepared.request.progress)

@@ -10,9 +10,10 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import final
+from typing import Any, final
 from urllib.parse import urlsplit
 
 from imagekit.builders.base import open_base
@@ -120,9 +121,9 @@ class _Build:
         self.envd.build(context, [platform, *arguments], StepTasks(prepared.request.progress))
 
     def _base_has_bash(self) -> bool:
-        added = () if self.prepared.lock.apt is None else self.prepared.lock.apt["packages"]
-        root = self.prepared.base.root()
-        return os.path.lexists(root / "usr/bin/bash") or "bash" in (x["name"] for x in added)
+        prepared = self.prepared
+        added = [each["name"] for step in prepared.debian for each in _packages(step)]
+        return "bash" in added or os.path.lexists(prepared.base.root() / "usr/bin/bash")
 
     def _pieces(self, context: Path) -> list[Piece]:
         """The layers that the native builder makes, but those of the base and of commands."""
@@ -168,6 +169,11 @@ def _prepare(request: BuildRequest) -> Prepared:
     plan = plan_of(spec, path, lock, base_layers=base.layer_count)
     refuse_commands_below(plan.steps)
     return Prepared(request, lock, base, plan)
+
+
+def _packages(step: InstallDebian) -> Sequence[Mapping[str, Any]]:
+    found: Any = step.section["packages"]
+    return tuple(found)
 
 
 def _worker(address: str) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from imagekit.errors import BuildError
 from imagekit.lock.model import Lock
 from imagekit.planning.dockerfile import command_secrets, refuse_unwritable, render_dockerfile
 from imagekit.planning.planner import Plan
-from imagekit.planning.steps import InstallRuntime, InstallWheels, RunCommands
+from imagekit.planning.steps import InstallDebian, InstallRuntime, InstallWheels, RunCommands
 from imagekit.progress import Progress
 from imagekit.registry.credentials import find_credentials
 from imagekit.registry.reference import RegistryReference
@@ -38,6 +38,11 @@ class Prepared:
     def bytecode(self) -> bool:
         steps = (s for s in self.plan.steps if isinstance(s, InstallWheels | InstallRuntime))
         return any(step.bytecode for step in steps)
+
+    @property
+    def debian(self) -> tuple[InstallDebian, ...]:
+        """What lies on the base before any step of a builder's."""
+        return tuple(step for step in self.plan.steps if isinstance(step, InstallDebian))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +90,14 @@ def frontend_input(prepared: Prepared, base: str, *, link: bool) -> Input:
     return Input(offer, options, ["network.host"] if network == "host" else ())
 
 
-def registry_base(lock: Lock) -> str | None:
+def registry_base(prepared: Prepared) -> str | None:
     """What FROM names where the base is a registry's, which the worker pulls by its digest.
 
     One that Debian packages are laid on is no registry's any more.
     """
+    lock = prepared.lock
     reference = str(lock.base.get("reference", "oci:"))
-    if lock.apt is not None or reference.startswith(("oci:", "oci-archive:")):
+    if prepared.debian or reference.startswith(("oci:", "oci-archive:")):
         return None
     named = RegistryReference.parse(reference.removeprefix("docker://"))
     return f"{named.host}/{named.repository}@{lock.base['digest']}"

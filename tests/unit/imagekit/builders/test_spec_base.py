@@ -23,7 +23,7 @@ from imagekit.lock import file
 from imagekit.lock.ensure import ensure_lock
 from imagekit.lock.inherit import with_inherited
 from imagekit.lock.model import Lock, LockedWheel
-from imagekit.planning.dockerfile import refuse_unknown
+from imagekit.planning.dockerfile import refuse_unwritable
 from imagekit.planning.steps import Configure, InstallWheels, RunCommands, Step
 from imagekit.progress import Silent
 from imagekit.spec.digest import spec_digest
@@ -220,9 +220,9 @@ def test_a_dockerfile_with_commands_below_is_refused(project: Project) -> None:
         Configure({}, (), "1000", "/root", {}),
     ]
     with pytest.raises(BuildError, match="commands of the base's spec") as caught:
-        refuse_unknown(steps)
+        refuse_unwritable(steps)
     assert "native" in str(caught.value.hint)
-    refuse_unknown([steps[1], steps[0], steps[2]])
+    refuse_unwritable([steps[1], steps[0], steps[2]])
 
 
 def specs_of(project: Project) -> Mapping[Path, ImageSpec]:
