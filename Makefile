@@ -80,8 +80,9 @@ pyz: $(BIN)/imagekit ## Write the runtime as one file, dist/imagekit.pyz, for im
 matrix: $(BIN)/imagekit ## Print what of $SPECS has to be built, also as outputs of a workflow's step
 	@$(IN_FROM); \
 	images="$$($(IMAGEKIT) matrix $$SPECS)"; \
-	parts="$$($(IMAGEKIT) matrix --per-platform $$SPECS)"; \
-	printf 'images=%s\nparts=%s\n' "$$images" "$$parts" | tee -a "$${GITHUB_OUTPUT:-/dev/null}"
+	parts="$$($(IMAGEKIT) matrix --per-platform --stage 0 $$SPECS)"; \
+	later="$$($(IMAGEKIT) matrix --per-platform --stage 1+ $$SPECS)"; \
+	printf 'images=%s\nparts=%s\nlater=%s\n' "$$images" "$$parts" "$$later" | tee -a "$${GITHUB_OUTPUT:-/dev/null}"
 
 image: $(BIN)/imagekit ## Build the spec $SPECS, for $PLATFORM alone if it is set; push it if PUSH is true
 	@$(IN_FROM); push=; test "$$PUSH" != true || push=--push; \

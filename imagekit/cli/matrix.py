@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -34,8 +34,11 @@ from imagekit.registry.client import RegistryClient
 )
 @click.option(
     "--stage",
-    type=click.IntRange(min=0),
-    help="Only images that stand on this many others which have to be built before.",
+    "stages",
+    metavar="N|N+",
+    default="0+",
+    callback=lambda _context, _option, text: _stages(text),
+    help="Only images that stand on N others which have to be built before; N+: on N or more.",
 )
 @click.option("--all", "everything", is_flag=True, help="Print images that exist, too.")
 @click.option(
@@ -50,7 +53,7 @@ def command(
     places: tuple[str, ...],
     revision: str | None,
     per_platform: bool,
-    stage: int | None,
+    stages: Callable[[int], bool],
     everything: bool,
     output: str,
 ) -> None:
@@ -75,11 +78,19 @@ def command(
         return
     shown: Sequence[Row | Part] = found if split is None else split
     wanted = [row for row in shown if row.why or everything]
-    wanted = [row for row in wanted if stage in (None, row.stage)]
+    wanted = [row for row in wanted if stages(row.stage)]
     if output == "json":
         print_json({"include": [dataclasses.asdict(row) for row in wanted]})
     else:
         click.echo(json.dumps({"include": [_flat(row) for row in wanted]}))
+
+
+def _stages(text: str) -> Callable[[int], bool]:
+    number = text.removesuffix("+")
+    if not (number.isascii() and number.isdecimal()):
+        raise click.BadParameter(f"{text!r} is no number of a stage, such as 0, or 1+")
+    least = int(number)
+    return (lambda stage: stage >= least) if text.endswith("+") else (lambda stage: stage == least)
 
 
 def _flat(row: Row | Part) -> dict[str, Any]:

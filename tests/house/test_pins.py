@@ -102,6 +102,7 @@ def test_workflows_may_read_and_nothing_else() -> None:
         ".github/workflows/images.yml: images": images,
         ".github/workflows/build-images.yml: matrix": {"contents": "read", "packages": "read"},
         ".github/workflows/build-images.yml: image": images,
+        ".github/workflows/build-images.yml: later": images,
         ".github/workflows/build-images.yml: index": images,
     }
     for path, workflow in workflows().items():
