@@ -37,6 +37,15 @@ PODS: dict[str, tuple[list[str], str, list[str]]] = {
     "ordinary": (CALL, "well", ["--ordinary"]),
     "probed": (CALL, "well", ["--gate", "probe"]),
     "never": (CALL, "empty", ["--startup-timeout", "4"]),
+    "injected": (CALL, "well", ["--gate", "inject", "--gate-image", "{image}"]),
+    "inputs": (
+        CALL,
+        "well",
+        [
+            *("--inputs", "/root/inputs.json"),
+            *("--set", 'command=[python, "{{{{.inputs.program}}}}", "{{port}}", org/fake, well]'),
+        ],
+    ),
     "outlives": (["call", "asking:outlive", "text=hello"], "well", []),
 }
 """By name: the task's arguments, how the server is, and more options of `attach`."""
@@ -59,8 +68,8 @@ class Machine:
         done = self.host.run(
             *("sidecar", "attach", "openai", "--pod", path, "--model", "org/fake"),
             *("--image", self.image, "--port", "8123", "--gpu", "0", "--cpu", "500m"),
-            *("--memory", "256Mi", "--startup-timeout", "120", *options),
-            *("--set", f"command={command}"),
+            *("--memory", "256Mi", "--startup-timeout", "120", "--set", f"command={command}"),
+            *(option.format(image=self.image) for option in options),
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -134,11 +143,20 @@ def test_a_task_outlives_its_server(outcomes: dict[str, Outcome]) -> None:
     assert (outcome.phase, outcome.code) == ("Succeeded", 0)
 
 
-@pytest.mark.parametrize("name", ["ordinary", "probed"])
+@pytest.mark.parametrize("name", ["ordinary", "probed", "injected"])
 def test_other_forms_hold_the_task_back_too(outcomes: dict[str, Outcome], name: str) -> None:
-    """As an ordinary container, which the task's entrypoint waits for and stops; by a probe."""
+    """An ordinary container, which the task's entrypoint waits for and stops; a probe; a gate of
+    the runtime as one file, run by the image's own Python."""
     outcome = outcomes[name]
     assert json.loads(outcome.lines("task")[-1]) == {"o0": ANSWER}
     assert outcome.lines("model-server") == ["the fake listens", "the fake was stopped"]
     assert outcome.ended("model-server")["exitCode"] == 0
+    assert (outcome.phase, outcome.code) == ("Succeeded", 0)
+
+
+def test_an_input_of_the_task_reaches_its_server(outcomes: dict[str, Outcome]) -> None:
+    """A step puts it where the server's command line looks for it: here it is the server."""
+    outcome = outcomes["inputs"]
+    assert outcome.ended("model-server-prepare")["exitCode"] == 0
+    assert json.loads(outcome.lines("task")[-1]) == {"o0": ANSWER}
     assert (outcome.phase, outcome.code) == ("Succeeded", 0)
