@@ -17,13 +17,20 @@ from imagekit.pods.model import HttpGet, TcpSocket
 
 Verdict = tuple[bool, str]
 _REDIRECTS = 10
+_PROXY_SECONDS = 0.5
 _LONGEST_HEAD_BYTES = 65536
 
 
-async def ask_tcp(handler: TcpSocket, address: str, timeout: float | None) -> Verdict:
-    """Whether something accepts the connection."""
+async def ask_tcp(
+    handler: TcpSocket, address: str, timeout: float | None, *, proxied: bool = False
+) -> Verdict:
+    """Whether something accepts the connection.
+
+    `proxied`: an engine's proxy accepts it in any case, and ends it at once where nothing listens.
+    """
+    reaching = _reach(handler.host or address, handler.port, proxied=proxied)
     try:
-        await asyncio.wait_for(_reach(handler.host or address, handler.port), timeout)
+        await asyncio.wait_for(reaching, timeout)
     except asyncio.TimeoutError:
         return False, f"tcp port {handler.port}: no answer within {timeout:g} s"
     except OSError as error:
@@ -31,9 +38,13 @@ async def ask_tcp(handler: TcpSocket, address: str, timeout: float | None) -> Ve
     return True, ""
 
 
-async def _reach(host: str, port: int) -> None:
-    async with _connected(host, port):
-        pass
+async def _reach(host: str, port: int, *, proxied: bool) -> None:
+    async with _connected(host, port) as (inward, _):
+        if not proxied:
+            return
+        with contextlib.suppress(asyncio.TimeoutError):
+            if not await asyncio.wait_for(inward.read(1), _PROXY_SECONDS):
+                raise ConnectionResetError("the connection was ended at once")
 
 
 async def ask_http(handler: HttpGet, address: str, timeout: float | None) -> Verdict:

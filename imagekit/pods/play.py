@@ -19,6 +19,7 @@ from imagekit.oci.scratch import live_scratch, scratch_directory
 from imagekit.oci.store import Store
 from imagekit.paths import cache_directory
 from imagekit.pods.documents import Data
+from imagekit.pods.doors import asked_ports
 from imagekit.pods.environment import (
     MissingError,
     Surroundings,
@@ -29,7 +30,7 @@ from imagekit.pods.expand import expand, unresolved
 from imagekit.pods.happenings import Run
 from imagekit.pods.images import find_images
 from imagekit.pods.logs import Log
-from imagekit.pods.model import Container, HttpGet, Mount, Port, TcpSocket
+from imagekit.pods.model import Container, Mount, Port
 from imagekit.pods.options import (
     GPU,
     Creation,
@@ -139,8 +140,7 @@ class _Stage:
             await sandbox.open(self._places, pause, ports, own, self._options.network)
             await starts.check(sandbox.pause)
             await sandbox.find_address()
-            if self._asks_by_network():
-                await sandbox.check_reach()
+            await self._open_doors()
             await sandbox.fill(self._places, self._folders())
             names = [spec.name for spec in self._pod.containers]
             setup = Setup(
@@ -293,16 +293,13 @@ class _Stage:
             for spec in self._pod.containers
         }
 
-    def _asks_by_network(self) -> bool:
-        return any(
-            isinstance(handler, HttpGet | TcpSocket) and handler.host is None
-            for spec in self._pod.containers
-            for handler in (
-                *(probe.handler for probe in spec.probes.values()),
-                spec.post_start,
-                spec.pre_stop,
-            )
-        )
+    async def _open_doors(self) -> None:
+        """Probes and hooks have a way into the pod."""
+        ports = asked_ports(self._pod) - {0}
+        if ports and not await self._sandbox.is_reached():
+            self._say("the pod's network can't be reached from here: probes use published ports")
+            await self._sandbox.open_doors(sorted(ports))
+            await self._sandbox.find_address()
 
 
 def _id_of(folder: Path) -> str:

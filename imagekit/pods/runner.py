@@ -13,6 +13,7 @@ from typing import Any
 
 from imagekit.errors import EngineError
 from imagekit.pods.asking import Verdict, ask_http, ask_tcp
+from imagekit.pods.doors import through
 from imagekit.pods.expand import expand
 from imagekit.pods.happenings import (
     Action,
@@ -245,14 +246,15 @@ class Runner:
         self._events.put_nowait(HookEnded(action.run, action.moment, passed, message))
 
     async def _handle(self, handler: Handler, run: Run, timeout: float | None) -> Verdict:
-        address = self._setup.sandbox.address
+        address, doors = self._setup.sandbox.address, self._setup.sandbox.doors
+        handler = through(handler, doors)
         match handler:
             case Exec():
                 return await self._exec(handler, run, timeout)
             case HttpGet():
                 return await ask_http(handler, address, timeout)
             case TcpSocket():
-                return await ask_tcp(handler, address, timeout)
+                return await ask_tcp(handler, address, timeout, proxied=bool(doors))
             case Sleep():
                 await asyncio.sleep(handler.seconds)
                 return True, ""

@@ -13,7 +13,7 @@ import io
 import os
 import platform
 import tarfile
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +71,9 @@ class Sandbox:
         self._pod = pod
         self.identity = identity
         self.address = ""
+        self.doors: dict[int, int] = {}
+        """Ports of this machine, by those of the pod that probes reach through them alone."""
+        self._making: tuple[str, ...] = ()
         self._mountpoints: dict[str, str] = {}
 
     @property
@@ -97,8 +100,7 @@ class Sandbox:
         made.append(self._make_volume("", Stored(memory=True)))
         await asyncio.gather(*made)
         names = {name: self._volume(name) for name in ("", *stored)}
-        await self._program.do(
-            "create",
+        self._making = (
             *("--name", self.pause, "--pull", "never", "--log-driver", "none"),
             *("--ipc", "shareable", "--network", chosen, *own_options),
             *self.identity.label_options,
@@ -106,10 +108,14 @@ class Sandbox:
             *(w for name, volume in names.items() for w in ("--volume", f"{volume}:{_at(name)}")),
             pause.id,
         )
-        await self._program.do("start", self.pause)
+        await self._start_pause()
         found = await self._program.inspect("volume", list(names.values()))
         mountpoints = [volume["Mountpoint"] for volume in found]
         self._mountpoints = dict(zip(names, mountpoints, strict=True))
+
+    async def _start_pause(self, *options: str) -> None:
+        await self._program.do("create", *options, *self._making)
+        await self._program.do("start", self.pause)
 
     async def find_address(self) -> None:
         """Learn the pod's address. For a network of the machine it is the machine's own."""
@@ -118,21 +124,29 @@ class Sandbox:
         found = [each.get("IPAddress") for each in networks.values()]
         self.address = next(filter(None, found), "127.0.0.1")
 
-    async def check_reach(self) -> None:
-        """Raises EngineError where this machine can't reach the pod's network to probe it."""
+    async def is_reached(self) -> bool:
+        """Whether this machine reaches the pod's network: it refuses a port that nobody has."""
         connecting = asyncio.open_connection(self.address, _UNUSED_PORT)
         try:
             _, out = await asyncio.wait_for(connecting, _REACH_SECONDS)
-            out.close()
         except ConnectionRefusedError:
-            return  # as it should be: the pod's own network said so
-        except (OSError, asyncio.TimeoutError) as error:
-            raise EngineError(
-                f"reaching the pod's network at {self.address}, which its probes or hooks by HTTP"
-                f" or TCP need: {str(error) or 'no answer'}",
-                hint="an engine on this machine that runs as root can be reached; exec probes"
-                " need none",
-            ) from error
+            return True
+        except (OSError, asyncio.TimeoutError):
+            return False
+        out.close()
+        return True
+
+    async def open_doors(self, ports: Iterable[int]) -> None:
+        """Have `ports` published at any free ports of this machine, by which probes come in.
+
+        The holding container is made once more, as nothing can be published of one that runs.
+        """
+        await self._program.do(*self._program.dialect.remove_containers, self.pause)
+        wanted = [word for port in ports for word in ("--publish", f"127.0.0.1::{port}")]
+        await self._start_pause(*wanted)
+        (pause,) = await self._program.inspect("container", [self.pause])
+        published = pause["NetworkSettings"]["Ports"]
+        self.doors = {port: int(published[f"{port}/tcp"][0]["HostPort"]) for port in ports}
 
     async def fill(
         self, places: Mapping[str, Bound | Stored], folders: Mapping[str, Sequence[str]]
