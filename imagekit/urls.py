@@ -28,13 +28,16 @@ def with_credentials(url: str, known: Iterable[str]) -> str:
     """`url` as the user wrote it, for use only.
 
     `known` are URLs with credentials: of a wheel, archive or repository (`git+`), whose are for it
-    alone, or of an index, whose user and password are for everything on its server.
+    alone, or of an index, whose user and password are for everything on its server; those of
+    `netrc:` are for a host, whatever the port.
     """
     parts = urlsplit(url)
     servers = []
     for text in known:
         other = urlsplit(text)
         userinfo, _, host = other.netloc.rpartition("@")
+        if other.scheme == "netrc" and other.hostname == parts.hostname:
+            servers.append(userinfo)
         if (other.scheme, host) != (parts.scheme, parts.netloc):
             continue
         if other.path == parts.path:

@@ -100,17 +100,17 @@ def _native(request: BuildRequest, options: Options) -> Built:
     with contextlib.ExitStack() as stack:
         if options.client is None:
             stack.callback(client.close)
-        made, tags = [], []
+        made, identities = [], []
         for lock in locks:
             known = KnownLayers(lock, trusted, lazy=lazy, rebuild=options.rebuild)
             plan, materials = _prepared(request, lock, known)
             label = lock.target.platform if len(locks) > 1 else ""
             shown = stack.enter_context(named_progress(progress, label))
             made.append(stack.enter_context(building(lock, plan, materials, shown)))
-            tags.append(plan.tag)
+            identities.append(plan.identity)
         images = tuple(each.image for each in made)
         named: Named = images[0] if len(images) == 1 else ImageIndex(images)
-        tag = _tag(request, tags, options.platform)
+        tag = _tag(request, identities, options.platform)
         name = f"{repository(spec)}:{tag}"
         if options.push:
             targets.append(RegistryReference.parse(name))
@@ -125,9 +125,9 @@ def _native(request: BuildRequest, options: Options) -> Built:
     return Built(repository(spec), tag, named.digest, lambda: named)
 
 
-def _tag(request: BuildRequest, tags: Sequence[str], platform: str) -> str:
+def _tag(request: BuildRequest, identities: Sequence[str], platform: str) -> str:
     if not platform:
-        return common_tag(tags)
+        return common_tag(request.spec, identities)
     return platform_tag(image_tag(request.spec, request.spec_path, request.locks), platform)
 
 

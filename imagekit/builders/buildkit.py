@@ -57,7 +57,7 @@ class BuildkitBuilder:
                 _Platform(each, workers[places[each.lock.target.platform]]) for each in prepared
             ]
             _refuse(jobs)
-            tag = common_tag([each.plan.tag for each in prepared])
+            tag = common_tag(request.spec, [each.plan.identity for each in prepared])
             targets = all_targets(request, tag)
             if len(jobs) == 1 and len(targets) == 1 and isinstance(targets[0], RegistryReference):
                 return _pushed(jobs[0], targets[0], tag)

@@ -65,7 +65,7 @@ class Forecast:
     Attributes:
         spec: what was asked for.
         record: what the image is made from.
-        tag: names it.
+        identity: a hash of everything that enters it.
         layers: base first.
         container: what its configuration will say of containers.
         image: None where a layer is unknown; it can't be opened, only named.
@@ -73,7 +73,7 @@ class Forecast:
 
     spec: ImageSpec
     record: Record
-    tag: str
+    identity: str
     layers: tuple[ForecastLayer, ...]
     container: Mapping[str, Any]
     image: Image | None
@@ -119,7 +119,7 @@ def forecast(spec: ImageSpec, spec_path: Path, lock: Lock, progress: Progress) -
     return Forecast(
         spec=spec,
         record=Record.of(lock, bytecode=with_bytecode(plan)),
-        tag=plan.tag,
+        identity=plan.identity,
         layers=(*_below(base), *above),
         container=without_layers.config.object("config").members,
         image=assembled(lock, plan, base.image, additions) if known else None,

@@ -23,6 +23,7 @@ from imagekit.planning.steps import InstallDebian, InstallRuntime, InstallWheels
 from imagekit.progress import Progress
 from imagekit.registry.credentials import find_credentials
 from imagekit.registry.reference import RegistryReference
+from imagekit.spec.secret_files import resolver_variables, with_secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,9 @@ def login(host: str, environ: Mapping[str, str]) -> Login | None:
 
 
 def _secrets(prepared: Prepared) -> dict[str, bytes]:
-    found = secrets(prepared.request.spec, prepared.request.environ)
+    spec, folder = prepared.request.spec, prepared.request.spec_path.parent
+    environ = {**prepared.request.environ, **resolver_variables(spec, folder)}
+    found = secrets(with_secrets(spec, folder), environ)
     for step in prepared.plan.steps:
         if isinstance(step, RunCommands):
             for name, (path, _) in command_secrets(step).items():

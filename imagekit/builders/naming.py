@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+from imagekit.planning.planner import formatted_tag
 from imagekit.spec.model import ImageSpec
 
 
@@ -14,11 +15,13 @@ def repository(spec: ImageSpec) -> str:
     return spec.name if spec.registry is None else f"{spec.registry}/{spec.name}"
 
 
-def common_tag(tags: Sequence[str]) -> str:
-    """One platform's own tag, or one that follows from those of all platforms."""
-    if len(tags) == 1:
-        return tags[0]
-    return hashlib.sha256("\n".join(tags).encode()).hexdigest()[: len(tags[0])]
+def common_tag(spec: ImageSpec, identities: Sequence[str]) -> str:
+    """The tag by the identity of one platform's plan, or by those of all platforms."""
+    identity = identities[0]
+    if len(identities) > 1:
+        joined = "\n".join(identities).encode()
+        identity = hashlib.sha256(joined).hexdigest()[: len(identity)]
+    return formatted_tag(spec, identity)
 
 
 def platform_tag(tag: str, platform: str) -> str:

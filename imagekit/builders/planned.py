@@ -116,7 +116,7 @@ def plan_image(
         RegistryError: the registry can't be asked.
     """
     platforms = tuple(forecast(spec, spec_path, lock, progress) for lock in locks)
-    name = f"{repository(spec)}:{common_tag([each.tag for each in platforms])}"
+    name = f"{repository(spec)}:{common_tag(spec, [each.identity for each in platforms])}"
     if push_to is None:
         return Planned(name, platforms)
     # Only here: most plans ask no registry.

@@ -15,6 +15,7 @@ from imagekit.planning.planner import Below, Files, Plan, make_plan
 from imagekit.spec.loaded import loaded_files
 from imagekit.spec.model import ImageSpec
 from imagekit.spec.parent import Stood, parent_of
+from imagekit.spec.secret_files import mounted
 
 
 def plan_of(
@@ -36,7 +37,7 @@ def plan_of(
     parent = parent_of(spec, path.parent)
     return make_plan(
         spec,
-        Files(path.parent, own_files(path), loaded_files(spec, path)),
+        Files(path.parent, own_files(path), loaded_files(spec, path), mounted(spec, path.parent)),
         lock,
         base_layers=base_layers,
         made_by=identity(spec, lock) if made_by is None else made_by,

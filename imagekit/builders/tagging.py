@@ -16,4 +16,4 @@ def image_tag(spec: ImageSpec, spec_path: Path, locks: Sequence[Lock]) -> str:
     """A hash of all that enters the spec's image, on every platform, and of nothing else."""
     # The number of the base's layers decides how wheels are grouped, which is no part of the tag.
     plans = [plan_of(spec, spec_path, lock, base_layers=0) for lock in locks]
-    return common_tag([plan.tag for plan in plans])
+    return common_tag(spec, [plan.identity for plan in plans])

@@ -11,6 +11,7 @@ from typing import Any
 from imagekit.debian.apt.resolve import AptBase
 from imagekit.debian.assemble import resolve_base as resolve_debian
 from imagekit.debian.sources import Mirrors, find_mirrors
+from imagekit.errors import LockError
 from imagekit.lock.model import Target
 from imagekit.lock.oci_base import describe, open_base, section_of
 from imagekit.progress import Progress
@@ -49,15 +50,25 @@ def resolve_base(
     name = _image_name(spec)
     if name is not None:
         image = open_base(name, folder, platform)
-        target, facts = describe(image, platform, spec.python_version)
+        target, facts = describe(image, platform, spec.python_version, spec.python_exec)
         system = facts.os_release
         apt = AptBase(_code_name(system), facts.dpkg_status, facts.dpkg_triggers)
         return Base(target, section_of(image, name, facts), apt)
     version = spec.python_version or DEFAULT_PYTHON_VERSION
     base = resolve_debian(version, platform, debian_mirrors(spec, environ), progress=progress)
+    _refuse_other_interpreter(spec, base.python_path)
     _, major, minor = base.libc
     target = Target(platform, base.python_version, base.python_path, f"{major}.{minor}")
     return Base(target, {"kind": "debian", **base.to_dict()}, AptBase(base.release, embedded=base))
+
+
+def _refuse_other_interpreter(spec: ImageSpec, path: str) -> None:
+    names = (path, "/usr/bin/python3", "/usr/bin/python")
+    if spec.python_exec not in (None, *names):
+        raise LockError(
+            f"python_exec {spec.python_exec}: the embedded base has {path} alone",
+            hint="leave it out, or name a base image that has it",
+        )
 
 
 def debian_mirrors(spec: ImageSpec, environ: Mapping[str, str]) -> Mirrors:

@@ -87,6 +87,11 @@ def _refuse_contradictions(spec: ImageSpec, parent: Stood, lock: Lock) -> None:
             f"python_version {spec.python_version}: the base {parent.path} has {python}",
             hint="leave python_version out",
         )
+    if spec.python_exec not in (None, lock.target.python_path):
+        raise LockError(
+            f"python_exec {spec.python_exec}: the base {parent.path} has {lock.target.python_path}",
+            hint="leave python_exec out",
+        )
     if spec.apt_packages:
         raise LockError(
             "apt_packages on a base that is a spec can't be resolved",

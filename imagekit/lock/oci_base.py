@@ -55,13 +55,22 @@ def is_local(reference: str) -> bool:
     return reference.startswith(("oci:", "oci-archive:"))
 
 
-def describe(image: Image, platform: str, python_version: str | None) -> tuple[Target, BaseFacts]:
+def describe(
+    image: Image, platform: str, python_version: str | None, python_path: str | None = None
+) -> tuple[Target, BaseFacts]:
     """What wheels have to run on, and what else was found in `image`.
+
+    `python_path` is the interpreter that is meant; without one it is looked for.
 
     Raises:
         LockError: it can't carry a task image, and why.
     """
-    facts = probe(image.layers, search_path=_search_path(image), python_version=python_version)
+    facts = probe(
+        image.layers,
+        search_path=_search_path(image),
+        python_version=python_version,
+        python_path=python_path,
+    )
     return Target(platform, facts.python_version, facts.python_path, facts.glibc), facts
 
 

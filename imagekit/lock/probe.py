@@ -45,7 +45,11 @@ class BaseFacts:
 
 
 def probe(
-    layers: Sequence[Layer], *, search_path: Sequence[str], python_version: str | None
+    layers: Sequence[Layer],
+    *,
+    search_path: Sequence[str],
+    python_version: str | None,
+    python_path: str | None = None,
 ) -> BaseFacts:
     """Look through the layers of a base once.
 
@@ -53,6 +57,7 @@ def probe(
         layers: base first.
         search_path: folders of the image's own PATH; empty takes the usual ones.
         python_version: the `X.Y` that is wanted; None takes the base's `python3`.
+        python_path: the interpreter that is meant; None looks for one.
 
     Raises:
         LockError: the base can't carry a task image, and why.
@@ -64,7 +69,11 @@ def probe(
             tree.add(tar)
     _check_prefix(tree)
     glibc = _glibc(tree)
-    path, version = _interpreter(tree, search_path or _PATH, python_version)
+    folders = search_path or _PATH
+    if python_path is not None:
+        folders = [python_path.rpartition("/")[0]]
+    program = None if python_path is None else python_path.rpartition("/")[2]
+    path, version = _interpreter(tree, folders, python_version, program)
     return BaseFacts(
         python_version=version,
         python_path="/" + path,
@@ -103,10 +112,10 @@ def _glibc(tree: Tree) -> str:
 
 
 def _interpreter(
-    tree: Tree, search_path: Sequence[str], python_version: str | None
+    tree: Tree, search_path: Sequence[str], python_version: str | None, program: str | None
 ) -> tuple[str, str]:
     seen = []
-    for path in _programs(tree, search_path, python_version):
+    for path in _programs(tree, search_path, python_version, program):
         version = _python_version(tree, path)
         if version is None:
             seen.append(f"/{path} (version unknown)")
@@ -115,6 +124,8 @@ def _interpreter(
         else:
             seen.append(f"/{path} ({version})")
     wanted = "Python 3" if python_version is None else f"Python {python_version}"
+    if program is not None and not seen:
+        raise LockError(f"python_exec: the base has no {search_path[0]}/{program}")
     if seen:
         raise LockError(
             f"the base has no {wanted}, only {', '.join(dict.fromkeys(seen))}",
@@ -123,9 +134,12 @@ def _interpreter(
     raise LockError(f"the base has no {wanted} in {', '.join(search_path)}")
 
 
-def _programs(tree: Tree, search_path: Sequence[str], python_version: str | None) -> Iterator[str]:
+def _programs(
+    tree: Tree, search_path: Sequence[str], python_version: str | None, program: str | None
+) -> Iterator[str]:
     """Real paths of the interpreters, in the order in which the image itself would find them."""
     names = ["python3"] if python_version is None else [f"python{python_version}", "python3"]
+    names = names if program is None else [program]
     for name in names:
         for folder in search_path:
             found = tree.find(f"{folder}/{name}")

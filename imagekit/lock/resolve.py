@@ -23,8 +23,10 @@ from imagekit.lock.sources.substitutes import Substitutes
 from imagekit.lock.tags import best_wheel, supported_tags
 from imagekit.spec.foreign_locks import is_lock
 from imagekit.spec.model import ImageSpec
+from imagekit.spec.pip_args import uv_options
 from imagekit.spec.requirement import UnusableRequirementError, check_name, parse
 from imagekit.spec.requirements_file import RequirementLine, read
+from imagekit.spec.secret_files import resolver_variables, with_secrets
 from imagekit.spec.source import find_source, requirement_name
 from imagekit.urls import masked, without_credentials
 
@@ -66,18 +68,21 @@ def resolve_packages(
     wanted = _with_object_storage(spec, lines)
     if not wanted and not lines:
         return ()
+    asked = with_secrets(spec, folder)
     with tempfile.TemporaryDirectory(prefix="imagekit-wheels-") as name:
         built = Substitutes(sources, target, Path(name))
         request = uv.Request(
             packages=[built.requirement(text) for text in wanted],
             requirements=None if requirements is None else built.file(requirements),
             target=target,
-            default_index=spec.pip_index,
-            indexes=spec.pip_extra_index_url,
+            default_index=asked.pip_index,
+            indexes=asked.pip_extra_index_url,
             preferences=preferences,
             folder=folder,
             pins=[] if requirements else [built.requirement(line.text) for line in lines],
+            options=uv_options(spec.pip_extra_args or ""),
         )
+        environ = {**environ, **resolver_variables(spec, folder)}
         added = len(wanted) > len(spec.packages)
         packages = _compiled(request, sources, environ, adds_storage=added)
     choice = _Choice(target, supported_tags(target), _allowed_hashes(lines), sources, built)

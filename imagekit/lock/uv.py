@@ -42,7 +42,8 @@ class Request:
     """What uv is asked: requirements as text and as a file, for whom, and from where.
 
     `preferences` are the versions to keep where they still fit; `pins` are requirements of one
-    exact version each, which stand against whatever packages say of each other; `may_build` are
+    exact version each, which stand against whatever packages say of each other, and `options` are
+    the spec's own; `may_build` are
     the names of those that are taken from source alone, and None leaves that choice to uv.
     """
 
@@ -54,6 +55,7 @@ class Request:
     preferences: Sequence[LockedWheel]
     folder: Path
     pins: Sequence[str] = ()
+    options: Sequence[str] = ()
     may_build: frozenset[str] | None = frozenset()
 
 
@@ -132,6 +134,7 @@ def _command(request: Request, sources: Sequence[Path], output: Path) -> list[st
         f"--python={sys.executable}",
         "--no-python-downloads",
         *_builds(request.may_build),
+        *request.options,
         "--no-progress",
         "--color=never",
     ]

@@ -44,10 +44,15 @@ _WORKDIR = "/root"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The steps in order, base first, and the tag that their result is known by."""
+    """The steps in order, base first, and the tag that their result is known by.
+
+    `identity` is a hash of everything that enters the image, and of nothing else; the tag is made
+    of it, as the spec wants it.
+    """
 
     steps: tuple[Step, ...]
     venv: Venv
+    identity: str
     tag: str
 
     @property
@@ -62,11 +67,13 @@ class Files:
     Attributes:
         leave_out: absolute paths that are never copied: the spec and its lock.
         only: of `source_root` these files, absolute, and no others.
+        secrets: (file, absolute path in the image), there while the commands run.
     """
 
     folder: Path
     leave_out: Collection[Path] = ()
     only: Collection[Path] | None = None
+    secrets: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +118,10 @@ def make_plan(
     configure = _configure(spec, venv, below)
     steps += _copies(spec, files, configure.workdir)
     if spec.commands:
-        steps.append(RunCommands(tuple(spec.commands), configure.env))
+        steps.append(RunCommands(tuple(spec.commands), configure.env, files.secrets))
     steps.append(configure)
-    return Plan(tuple(steps), venv, _tag(lock, spec, steps, made_by, below))
+    identity = _identity(lock, spec, steps, made_by, below)
+    return Plan(tuple(steps), venv, identity, formatted_tag(spec, identity))
 
 
 def _beginning(lock: Lock, venv: Venv) -> Iterator[Step]:
@@ -208,7 +216,11 @@ def _defaults(venv: Venv) -> Configure:
     return Configure(env, start, "1000:0", _WORKDIR, {})
 
 
-def _tag(
+def formatted_tag(spec: ImageSpec, identity: str) -> str:
+    return (spec.tag_format or "{spec_hash}").replace("{spec_hash}", identity)
+
+
+def _identity(
     lock: Lock,
     spec: ImageSpec,
     steps: list[Step],
@@ -234,7 +246,7 @@ def _tag(
         "labels": configure.labels,
     }
     if below is not None:
-        content["base"] = below.plan.tag
+        content["base"] = below.plan.identity
     if spec.commands:
         content["commands"] = list(spec.commands)
     encoded = json.dumps(content, sort_keys=True, separators=(",", ":"))

@@ -12,7 +12,17 @@ from imagekit.spec.model import ImageSpec
 
 def addresses(spec: ImageSpec, folder: Path) -> tuple[str, ...]:
     """Wheels and source named by URL, then package indexes. For use only, never to be written."""
-    return (*_direct(spec, folder), *filter(None, [spec.pip_index]), *spec.pip_extra_index_url)
+    secret: tuple[str, ...] = ()
+    if spec.pip_secret_mounts:
+        from imagekit.spec.secret_files import netrc_addresses  # noqa: PLC0415 - most have none
+
+        secret = tuple(netrc_addresses(spec, folder))
+    return (
+        *_direct(spec, folder),
+        *secret,
+        *filter(None, [spec.pip_index]),
+        *spec.pip_extra_index_url,
+    )
 
 
 def _direct(spec: ImageSpec, folder: Path) -> Iterator[str]:

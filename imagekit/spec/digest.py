@@ -41,6 +41,9 @@ def spec_digest(spec: ImageSpec, folder: Path) -> str:
     folders = _folders(spec, folder)
     if folders:
         decisive["folders"] = folders
+    for name in ("pip_extra_args", "python_exec"):
+        if getattr(spec, name) is not None:
+            decisive[name] = getattr(spec, name)
     if spec.apt_packages:
         decisive["apt_packages"] = list(spec.apt_packages)
     encoded = json.dumps(decisive, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
-Kind = Literal["text", "texts", "joined", "mapping", "flag", "flag_or_texts", "matrix", "anything"]
+Kind = Literal["text", "texts", "joined", "mapping", "flag", "flag_or_texts", "matrix", "pairs"]
 
 
 class FrozenMap(Mapping[str, str]):
@@ -76,6 +76,15 @@ def _flag_or_texts(value: object) -> bool | tuple[str, ...]:
     return value if isinstance(value, bool) else tuple(sorted(set(_texts(value))))
 
 
+def _pairs(value: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"expected a list of pairs, found {type(value).__name__}")
+    pairs = [_texts(item) for item in value]
+    if any(len(pair) != 2 for pair in pairs):
+        raise TypeError("expected pairs, of a file here and a path in the image")
+    return tuple(sorted({(pair[0], pair[1]) for pair in pairs}))
+
+
 FREEZE: Mapping[Kind, Callable[[object], Any]] = {
     "text": _text,
     "texts": _texts,
@@ -84,5 +93,5 @@ FREEZE: Mapping[Kind, Callable[[object], Any]] = {
     "flag": _flag,
     "flag_or_texts": _flag_or_texts,
     "matrix": lambda value: value,
-    "anything": lambda value: value,
+    "pairs": _pairs,
 }

@@ -160,6 +160,10 @@ def _missing_paths(spec: ImageSpec, folder: Path) -> Iterator[Finding]:
         path = _path_of(text)
         if path and not os.path.exists(folder / path):
             yield Finding("packages", f"packages: there is no {text!r}", item=text)
+    for source, target in spec.pip_secret_mounts:
+        if not os.path.isfile(folder / source):
+            message = f"pip_secret_mounts: there is no file {source!r}"
+            yield Finding("pip_secret_mounts", message, item=target)
     for text in spec.copy:
         if not os.path.exists(folder / text):
             yield Finding("copy", f"copy: there is no {text!r}", item=text)
@@ -216,12 +220,12 @@ class _Reader:
         match field.kind:
             case "texts":
                 return self._texts(field, node)
-            case "joined" if isinstance(node, yaml.SequenceNode):
+            case "joined" | "flag_or_texts" if isinstance(node, yaml.SequenceNode):
                 return self._texts(field, node)
+            case "pairs":
+                return self._pairs(field, node)
             case "mapping":
                 return self._mapping(field, node)
-            case "flag_or_texts" if isinstance(node, yaml.SequenceNode):
-                return self._texts(field, node)
             case "flag" | "flag_or_texts":
                 return self._flag(field, node)
             case _:
@@ -246,6 +250,19 @@ class _Reader:
             self._lines.setdefault((field.name, text), nodes.line_of(item))
             texts.append(text)
         return texts
+
+    def _pairs(self, field: SpecField, node: yaml.Node) -> list[list[str]]:
+        if not isinstance(node, yaml.SequenceNode):
+            message = f"{field.name}: expected a list, found {nodes.kind_of(node)}"
+            raise NodeError(Problem(message, nodes.line_of(node), "write [[FILE, /PATH]]"))
+        pairs = []
+        for item in node.value:
+            pair = self._texts(field, item)
+            if len(pair) != 2:
+                message = f"{field.name}: expected [FILE, /PATH], found {len(pair)} texts"
+                raise NodeError(Problem(message, nodes.line_of(item)))
+            pairs.append(pair)
+        return pairs
 
     def _mapping(self, field: SpecField, node: yaml.Node) -> dict[str, str]:
         if not isinstance(node, yaml.MappingNode):

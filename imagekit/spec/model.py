@@ -52,12 +52,26 @@ class ImageSpec:
         default=None,
         metadata=_about("text", "What stands before the name, such as `registry.example/team`."),
     )
+    tag_format: str | None = field(
+        default=None,
+        metadata=_about(
+            "text", "What the image's tag looks like: `main-{spec_hash}`; default `{spec_hash}`."
+        ),
+    )
     python_version: str | None = field(
         default=None,
         metadata=_about(
             "text",
             "`X.Y`. Left out: 3.11 on the embedded base, the base's own interpreter on another; "
             "never the version that happens to build.",
+        ),
+    )
+    python_exec: str | None = field(
+        default=None,
+        metadata=_about(
+            "text",
+            "Absolute path of the base's interpreter that the environment stands on; left out, "
+            "the first `python3` on the base's PATH.",
         ),
     )
     base_image: str | ImageSpec | None = field(
@@ -139,6 +153,23 @@ class ImageSpec:
         default=(),
         metadata=_about(
             "texts", "URLs of further indexes, asked in this order before the default one."
+        ),
+    )
+    pip_extra_args: str | None = field(
+        default=None,
+        metadata=_about(
+            "text",
+            "Options of pip that decide what is resolved, such as `--pre`, `--find-links` and "
+            "`--index-strategy`; of others the error says which field does it.",
+        ),
+    )
+    pip_secret_mounts: Sequence[tuple[str, str]] = field(
+        default=(),
+        metadata=_about(
+            "pairs",
+            "Files of this machine, each with an absolute path in the image: `[netrc, "
+            "/root/.netrc]`. They are there while `commands` run, and no layer has them; a netrc "
+            "and a uv.toml also say how packages are found.",
         ),
     )
     layer_cache: Sequence[str] = field(
@@ -237,7 +268,9 @@ class ImageSpec:
         ),
     )
 
-    builder_config: Mapping[str, str] = field(default=FrozenMap(), metadata=_later("mapping"))
+    builder_config: Mapping[str, str] = field(
+        default=FrozenMap(), metadata=_later("mapping", "use builder_options")
+    )
     conda_channels: Sequence[str] = field(default=(), metadata=_later("texts", "use packages"))
     conda_packages: Sequence[str] = field(default=(), metadata=_later("texts", "use packages"))
     cuda: str | None = field(
@@ -246,16 +279,10 @@ class ImageSpec:
     cudnn: str | None = field(
         default=None, metadata=_later("text", "packages such as torch bring their own CUDA wheels")
     )
-    pip_extra_args: str | None = field(
-        default=None, metadata=_later("text", "use pip_index and pip_extra_index_url")
+    registry_config: str | None = field(
+        default=None, metadata=_later("text", "`docker login` leaves credentials for registries")
     )
-    pip_secret_mounts: Any = field(
-        default=None, metadata=_later("anything", "uv finds credentials in its own configuration")
-    )
-    python_exec: str | None = field(default=None, metadata=_later("text", "use python_version"))
-    registry_config: str | None = field(default=None, metadata=_later("text"))
     runtime_packages: Sequence[str] = field(default=(), metadata=_later("texts", "use packages"))
-    tag_format: str | None = field(default=None, metadata=_later("text"))
 
     def __post_init__(self) -> None:
         problems = []

@@ -17,6 +17,7 @@ _KINDS: Mapping[Kind, str] = {
     "texts": "list of texts",
     "mapping": "mapping of texts",
     "flag": "true or false",
+    "pairs": "list of pairs of texts",
     "flag_or_texts": "true, false or list of texts",
     "matrix": "mapping of lists",
 }

@@ -19,6 +19,7 @@ from imagekit.spec.fields import FIELDS
 from imagekit.spec.foreign_locks import is_lock
 from imagekit.spec.model import ImageSpec
 from imagekit.spec.parent import names_spec
+from imagekit.spec.pip_args import UnknownArgumentError, uv_options
 from imagekit.spec.plain import plain
 
 # Repository names: OCI distribution-spec, "Pulling manifests", <name>.
@@ -41,6 +42,7 @@ _ACCOUNT = r"(?:\d{1,10}|[a-z_][a-z0-9_-]{0,31})"
 _USER = re.compile(rf"{_ACCOUNT}(?::{_ACCOUNT})?")
 # Debian Policy 5.6.1 and deb-version(7).
 _DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]+(?:=(?:\d+:)?[A-Za-z0-9.+~-]+)?")
+_TAG = re.compile(r"\w[\w.-]{0,80}", re.ASCII)
 _ONLY_IN_PYTHON = ("loaded_modules",)
 _NAME_LIMIT = 255
 _OLDEST_PYTHON = 10
@@ -272,6 +274,34 @@ def _commands(value: Iterable[str]) -> Iterator[Finding]:
             yield Finding("commands", f"commands: {text!r} is no command", item=text)
 
 
+def _tag_format(value: str) -> Iterator[Finding]:
+    if value.count("{spec_hash}") != 1 or not _TAG.fullmatch(value.replace("{spec_hash}", "0")):
+        hint = "letters, digits, . _ and - around one {spec_hash}, at most 80"
+        yield Finding("tag_format", f"tag_format {value!r} makes no tag", hint)
+
+
+def _python_exec(value: str) -> Iterator[Finding]:
+    path = PurePosixPath(value)
+    if not path.is_absolute() or ".." in path.parts or "\0" in value:
+        yield Finding("python_exec", f"python_exec {value!r} is not an absolute path without ..")
+
+
+def _pip_extra_args(value: str) -> Iterator[Finding]:
+    try:
+        uv_options(value)
+    except UnknownArgumentError as error:
+        yield Finding("pip_extra_args", f"pip_extra_args: {error.message}", error.hint)
+
+
+def _pip_secret_mounts(value: Iterable[tuple[str, str]]) -> Iterator[Finding]:
+    for source, target in value:
+        path = PurePosixPath(target)
+        if not source or not path.is_absolute() or ".." in path.parts or "\0" in source + target:
+            message = f"pip_secret_mounts: {target!r} is no place for a file"
+            hint = "write [FILE, /ABSOLUTE/PATH]"
+            yield Finding("pip_secret_mounts", message, hint, item=target)
+
+
 def _layer_cache(value: Iterable[str]) -> Iterator[Finding]:
     for text in value:
         if "/" not in text or not _REPOSITORY.fullmatch(text):
@@ -346,6 +376,10 @@ _RULES: Mapping[str, Callable[[Any], Iterator[Finding]]] = {
     "pip_extra_index_url": _pip_extra_index_url,
     "apt_packages": _apt_packages,
     "commands": _commands,
+    "tag_format": _tag_format,
+    "python_exec": _python_exec,
+    "pip_extra_args": _pip_extra_args,
+    "pip_secret_mounts": _pip_secret_mounts,
     "layer_cache": _layer_cache,
     "env": _env,
     "labels": _labels,

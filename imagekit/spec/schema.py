@@ -21,6 +21,10 @@ _TYPES: Mapping[Kind, Mapping[str, Any]] = {
     "texts": {"type": ["array", "null"], "items": _SCALAR},
     "mapping": {"type": ["object", "null"], "additionalProperties": _SCALAR},
     "flag": {"type": ["boolean", "null"]},
+    "pairs": {
+        "type": ["array", "null"],
+        "items": {"type": "array", "items": _SCALAR, "minItems": 2, "maxItems": 2},
+    },
     "flag_or_texts": {"type": ["boolean", "array", "null"], "items": _SCALAR},
     "matrix": {
         "type": ["object", "null"],

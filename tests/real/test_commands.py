@@ -54,6 +54,33 @@ def test_commands_run_on_everything_else_and_once(tmp_path: Path) -> None:
     assert [what.partition(":")[2].split()[0] for what, _ in differing] == ["source", "commands,"]
 
 
+def test_secrets_are_there_while_commands_run_and_gone(tmp_path: Path) -> None:
+    """A new secret is no other image; no layer, lock, cache or line of the log has it."""
+    (tmp_path / "token").write_text("canary-of-the-token\n")
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(
+        "object_storage: false\npip_secret_mounts: [[token, /run/secrets/token]]\n"
+        "commands: [wc -c < /run/secrets/token > /srv/size, cat /run/secrets/token]\n"
+    )
+    host = new_host(tmp_path / "host", shared_downloads())
+    host.lock(spec)
+    done = host.run("build", "--locked", spec, "--to", f"oci:{tmp_path / 'image'}")
+    assert done.returncode == 0, done.stderr
+    root = tmp_path / "root"
+    root.mkdir()
+    unpack(read_layout(tmp_path / "image"), root)
+    assert (root / "srv/size").read_text().strip() == "20"
+    assert not (root / "run/secrets/token").exists()
+    written = [done.stdout.encode(), done.stderr.encode()]
+    places = [tmp_path / "image", tmp_path / "host", tmp_path / "root"]
+    written += [path.read_bytes() for place in places for path in place.rglob("*")
+                if path.is_file() and not path.is_symlink()]  # fmt: skip
+    assert not [text for text in written if b"canary-of-the-token" in text]
+    (tmp_path / "token").write_text("another\n")
+    again = host.run("build", "--locked", spec, "--to", f"oci:{tmp_path / 'again'}")
+    assert again.stdout == done.stdout
+
+
 def test_a_failing_command_ends_the_build(tmp_path: Path) -> None:
     """With its exit code, its last lines, and the exit code of build errors."""
     spec = tmp_path / "spec.yaml"

@@ -113,8 +113,9 @@ def texts(path: Path) -> Iterator[bytes]:
                 yield member.name.encode() + member.linkname.encode()
 
 
+@pytest.mark.parametrize("way", ["in the URL", "by a mounted netrc"])
 def test_no_secret_is_in_anything_that_is_written(
-    packages: tuple[Packages, str], tmp_path: Path
+    packages: tuple[Packages, str], tmp_path: Path, way: str
 ) -> None:
     """Neither lock, cache, store, layers, documents, the registry's files and log, nor output."""
     published, address = packages
@@ -128,13 +129,18 @@ def test_no_secret_is_in_anything_that_is_written(
     with registry(storage, auth=htpasswd(private)) as server:
         login = {"auths": {server.address: {"auth": encoded(USER, PASSWORD)}}}
         (private / "config.json").write_text(json.dumps(login))
+        (private / "netrc").write_text(f"machine 127.0.0.1 login user password {INDEX_PASSWORD}\n")
+        index = {
+            "in the URL": f"pip_index: http://user:{INDEX_PASSWORD}@{address}/simple\n",
+            "by a mounted netrc": f"pip_index: http://{address}/simple\n"
+            f"pip_secret_mounts: [[../private/netrc, /root/.netrc]]\n",
+        }[way]
         spec = project / "spec.yaml"
         spec.write_text(
             f"name: team/secret\nregistry: {server.address}\nbase_image: oci:base\n"
             f"platform: {PLATFORM}\ncompile_bytecode: false\nobject_storage: false\n"
             f"layer_cache: ['{server.address}/team/layers']\n"
-            f"pip_index: http://user:{INDEX_PASSWORD}@{address}/simple\n"
-            f"packages:\n- listed\n- direct @ http://user:{FILE_PASSWORD}@{address}/direct/"
+            f"{index}packages:\n- listed\n- direct @ http://user:{FILE_PASSWORD}@{address}/direct/"
             f"{published.direct.filename}?token={TOKEN}"
             f"#sha256={published.direct.sha256}\n"
         )

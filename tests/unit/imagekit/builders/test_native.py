@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import shutil
 import tarfile
@@ -10,13 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from imagekit.builders.forecast import forecast
 from imagekit.builders.layerings import LOCK_ANNOTATION
 from imagekit.builders.model import Built
+from imagekit.builders.tagging import image_tag
 from imagekit.errors import BuildError
 from imagekit.oci.destinations import Destination, read_all, read_image
 from imagekit.oci.index import ImageIndex
 from imagekit.oci.store import Store
 from imagekit.oci.validate import validate
+from imagekit.progress import Silent
 from imagekit.spec.model import ImageSpec
 from tests.unit.imagekit.builders.project import OTHER, PLATFORM, Project
 
@@ -204,3 +208,16 @@ def test_one_platform_archives_refuse_several(project: Project) -> None:
     with pytest.raises(BuildError, match="holds one platform") as caught:
         project.build_all({PLATFORM: [], OTHER: []}, (f"docker-archive:{project.root}/image.tar",))
     assert "oci-archive" in str(caught.value.hint)
+
+
+def test_a_tag_is_formed_as_the_spec_says(project: Project) -> None:
+    """Around the hash, which stays; one platform or several."""
+    locks = project.locks({PLATFORM: [], OTHER: []})
+    shaped = dataclasses.replace(project.spec, tag_format="main-{spec_hash}.x")
+    for chosen in (locks[:1], locks):
+        plain = image_tag(project.spec, project.path, chosen)
+        assert image_tag(shaped, project.path, chosen) == f"main-{plain}.x"
+    project.spec = shaped
+    built = project.build()
+    assert built.tag == image_tag(shaped, project.path, locks[:1])
+    assert forecast(shaped, project.path, locks[0], Silent()).identity in built.tag

@@ -111,6 +111,18 @@ def test_the_images_own_path_decides_which_python_it_is() -> None:
     assert facts.python_path == "/usr/bin/python3.11"
 
 
+def test_the_spec_may_name_the_interpreter() -> None:
+    """Whatever PATH says; its name may be a link, and one that is not there is told."""
+    layer = _layer({**FILES, "opt/py/bin/python3.12": b"\0" + b"3.12.1\0",
+                    "opt/py/bin/python": "python3.12"})  # fmt: skip
+    facts = probe([layer], search_path=[], python_version=None, python_path="/opt/py/bin/python")
+    assert (facts.python_path, facts.python_version) == ("/opt/py/bin/python3.12", "3.12.1")
+    with pytest.raises(LockError, match=r"python_exec: the base has no /opt/py/bin/pypy"):
+        probe([layer], search_path=[], python_version=None, python_path="/opt/py/bin/pypy")
+    with pytest.raises(LockError, match=r"has no Python 3\.11, only /opt/py"):
+        probe([layer], search_path=[], python_version="3.11", python_path="/opt/py/bin/python")
+
+
 def test_a_later_layer_wins() -> None:
     """Files replaced, removed and hidden by later layers are not what the image has."""
     newer = {"usr/bin/python3.11": PYTHON.replace(b"3.11.9", b"3.11.10")}
