@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from imagekit.builders.auto import settled
 from imagekit.builders.base import open_base
 from imagekit.builders.identity import native_identity
 from imagekit.builders.known import KnownLayers, Repository, trusted_repositories
@@ -76,6 +77,7 @@ def build(
     registry which has them are not brought here: they can't be opened in what is returned.
     """
     chosen = options or Options()
+    spec = settled(spec, locks, os.environ, progress)
     targets = [parse_target(text) for text in to]
     if chosen.push and spec.registry is None:
         raise BuildError("the spec names no registry to push to", hint="add `registry: HOST/TEAM`")

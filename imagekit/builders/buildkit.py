@@ -16,7 +16,14 @@ from typing import final
 
 from imagekit.builders.base_image import base_image
 from imagekit.builders.delivering import all_targets, delivered_from_here
-from imagekit.builders.frontend import Input, Prepared, frontend_input, prepare, registry_base
+from imagekit.builders.frontend import (
+    SENT_BASE,
+    Input,
+    Prepared,
+    frontend_input,
+    prepare,
+    registry_base,
+)
 from imagekit.builders.layerings import annotations_of
 from imagekit.builders.model import BuildRequest, Built
 from imagekit.builders.naming import common_tag
@@ -33,9 +40,6 @@ from imagekit.oci.scratch import scratch_directory
 from imagekit.paths import cache_directory
 from imagekit.registry.client import RegistryClient
 from imagekit.registry.reference import RegistryReference, is_loopback
-
-_BASE = "imagekit-base"
-"""What FROM names where the base is an image of the session."""
 
 
 @final
@@ -118,8 +122,8 @@ class _Platform:
         if named is not None:
             return frontend_input(self.prepared, named, link=True)
         base = base_image(self.prepared)
-        given = frontend_input(self.prepared, _BASE, link=True)
-        options = {**given.options, f"context:{_BASE}": f"oci-layout://imagekit@{base.digest}"}
+        given = frontend_input(self.prepared, SENT_BASE, link=True)
+        options = {**given.options, f"context:{SENT_BASE}": f"oci-layout://imagekit@{base.digest}"}
         return replace(given, offer=replace(given.offer, images=[base]), options=options)
 
     def _solve(self, given: Input, exporter: str, attributes: Mapping[str, str]) -> dict[str, str]:

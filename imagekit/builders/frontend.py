@@ -25,6 +25,9 @@ from imagekit.registry.credentials import find_credentials
 from imagekit.registry.reference import RegistryReference
 from imagekit.spec.secret_files import resolver_variables, with_secrets
 
+SENT_BASE = "imagekit-base"
+"""What FROM names where the base is an image of the session."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:

@@ -15,6 +15,7 @@ from pathlib import Path
 from imagekit.debian.recipe import workings
 from imagekit.layers import formats
 from imagekit.lock.model import Lock
+from imagekit.spec.builder_rules import named_builder
 from imagekit.spec.model import ImageSpec
 
 _PACKAGE = Path(__file__).parent.parent
@@ -43,6 +44,8 @@ def identity(spec: ImageSpec, lock: Lock) -> Mapping[str, str]:
     """Of the builder that the spec names."""
     if is_native(spec):
         return native_identity(lock, bytecode=spec.compile_bytecode)
+    if named_builder(spec.builder) == "prebuilt":
+        return {"builder": "prebuilt"}
     if spec.builder == "envd":
         native = native_identity(lock, bytecode=spec.compile_bytecode)
         return {**native, "builder": "envd", "template": _digest_of(_ENVD)}

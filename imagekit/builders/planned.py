@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imagekit.builders.auto import settled
 from imagekit.builders.forecast import Forecast, ForecastLayer, forecast
 from imagekit.builders.naming import common_tag, repository
 from imagekit.lock.model import Lock
@@ -115,6 +116,7 @@ def plan_image(
     Raises:
         RegistryError: the registry can't be asked.
     """
+    spec = settled(spec, locks, progress=progress)
     platforms = tuple(forecast(spec, spec_path, lock, progress) for lock in locks)
     name = f"{repository(spec)}:{common_tag(spec, [each.identity for each in platforms])}"
     if push_to is None:

@@ -12,12 +12,13 @@ from collections.abc import Mapping
 
 from imagekit.builders.model import Builder, BuildRequest
 from imagekit.errors import BuildError
-from imagekit.spec.builder_rules import GROUP
+from imagekit.spec.builder_rules import GROUP, named_builder
 
 BUILDERS: Mapping[str, str] = {
     "buildkit": "imagekit.builders.buildkit:BuildkitBuilder",
     "docker": "imagekit.builders.docker:DockerBuilder",
     "envd": "imagekit.builders.envd:EnvdBuilder",
+    "prebuilt": "imagekit.builders.prebuilt:PrebuiltBuilder",
 }
 """Beside the native one, which is built in."""
 
@@ -27,7 +28,7 @@ def find_builder(request: BuildRequest) -> Builder | None:
 
     Raises BuildError for a name that nobody registered.
     """
-    name = request.spec.builder or "native"
+    name = named_builder(request.spec.builder)
     if name == "native":
         return None
     if name in BUILDERS:

@@ -30,10 +30,17 @@ _REGISTRY = "docker://"
 @click.argument("spec", metavar="SPEC", type=SPEC)
 @click.option("--to", metavar="docker://HOST/NAME[:TAG]", help="Ask this registry what it has.")
 @click.option("--push", is_flag=True, help="Ask the spec's registry what it has.")
+@click.option(
+    "--dockerfile",
+    is_flag=True,
+    help="Print the Dockerfile that the docker and buildkit builders use instead.",
+)
 @locked_option
 @progress_option
 @output_option
-def command(spec: Path, to: str | None, push: bool, locked: bool, output: str) -> None:
+def command(
+    spec: Path, to: str | None, push: bool, dockerfile: bool, locked: bool, output: str
+) -> None:
     """Say what building SPEC will come to: layers, sizes, bytes to push, and the digest.
 
     Each layer is reused from the cache, or will be built. With a registry it is present there,
@@ -41,12 +48,32 @@ def command(spec: Path, to: str | None, push: bool, locked: bool, output: str) -
     layers are known, from the cache or from the lock; else the plan names the layers that are not.
     A spec without a lock is resolved first, as `imagekit build` does.
     """
+    if dockerfile:
+        if to is not None or push:
+            raise click.UsageError("--dockerfile asks no registry")
+        _print_dockerfiles(spec, locked=locked, output=output)
+        return
     planned = _plan(spec, to=to, push=push, locked=locked)
     if output == "json":
         print_json(planned.to_dict())
     else:
         for line in _lines(planned):
             click.echo(line)
+
+
+def _print_dockerfiles(path: Path, *, locked: bool, output: str) -> None:
+    from imagekit.builders.dockerfiles import dockerfiles  # noqa: PLC0415 - most plans render none
+
+    spec = load_spec(path)
+    with shown_progress() as progress:
+        locks = ensure_lock(spec, path, locked=locked, runtime=runtime_pin(), progress=progress)
+        found = dockerfiles(spec, path, locks, progress)
+    if output == "json":
+        print_json(found)
+        return
+    for platform, text in found.items():
+        heading = f"# {platform}\n" if len(found) > 1 else ""
+        click.echo(heading + text, nl=False)
 
 
 def _plan(path: Path, *, to: str | None, push: bool, locked: bool) -> Planned:

@@ -94,6 +94,7 @@ def render_dockerfile(plan: Plan, base: str, *, link: bool = True) -> Dockerfile
     runtimes = [step for step in plan.steps if isinstance(step, InstallRuntime)]
     values = {
         "base": base,
+        "pinned": ":" in base.rpartition("/")[2],
         "debian": [line for step in plan.steps for line in _debian(step)],
         "link": link,
         "user": any(isinstance(step, AddUser) for step in plan.steps),

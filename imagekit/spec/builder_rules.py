@@ -53,16 +53,27 @@ OPTIONS: Mapping[str, Mapping[str, Check]] = {
         "provenance": _provenance,
     },
     "envd": {**_DEBIAN, "address": _text},
+    "prebuilt": {},
 }
 """By builder; every one of ours stands here."""
+
+AUTO = "auto"
+"""The builder is chosen when something is built."""
+
+_OTHER_NAMES = {"noop": "prebuilt"}
+
+
+def named_builder(name: str | None) -> str:
+    """The builder's own name, of the one or more that it has in specs."""
+    return "native" if name is None else _OTHER_NAMES.get(name, name)
 
 
 def unknown_builder(name: str) -> tuple[str, str] | None:
     """What to say of a name that nobody registered, with a hint; None for a builder."""
-    if name in OPTIONS or _registered(name):
+    if named_builder(name) in (*OPTIONS, AUTO) or _registered(name):
         return None
-    near = difflib.get_close_matches(name, OPTIONS, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"use {' or '.join(OPTIONS)}"
+    near = difflib.get_close_matches(name, [*OPTIONS, AUTO], n=1)
+    hint = f"did you mean {near[0]}?" if near else f"use {' or '.join([*OPTIONS, AUTO])}"
     return f"builder {name!r} is not supported", hint
 
 
@@ -70,7 +81,7 @@ def wrong_options(
     builder: str, options: Mapping[str, str]
 ) -> Iterator[tuple[str, str, str | None]]:
     """Each option that the builder does not have or can't use: its name, what to say, a hint."""
-    known = OPTIONS.get(builder)
+    known = _options(builder)
     if known is None:
         return
     for name, text in options.items():
@@ -84,3 +95,10 @@ def _registered(name: str) -> bool:
     from importlib.metadata import entry_points  # noqa: PLC0415 - slow, and seldom needed
 
     return bool(entry_points(group=GROUP, name=name))
+
+
+def _options(builder: str) -> Mapping[str, Check] | None:
+    """Of `auto` those of each builder that it may come to."""
+    if builder == AUTO:
+        return {name: check for found in OPTIONS.values() for name, check in found.items()}
+    return OPTIONS.get(named_builder(builder))

@@ -256,7 +256,8 @@ class ImageSpec:
         default=None,
         metadata=_about(
             "text",
-            "Who builds: `native` (default), `docker`, `buildkit` or `envd`; see builders.md.",
+            "Who builds: `native` (default), `docker`, `buildkit`, `envd`, `prebuilt`, `auto`: "
+            "builders.md.",
         ),
     )
     builder_options: Mapping[str, str] = field(

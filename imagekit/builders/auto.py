@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`builder: auto`: which builder it comes to on this machine, and why.
+
+The native one, unless something has to be run in the image that this machine can't run: then what
+the user has, in the order in which it is likely to be able to.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+
+from imagekit.errors import EngineError
+from imagekit.layers.host import host_can_run
+from imagekit.lock.model import Lock
+from imagekit.progress import Progress
+from imagekit.spec.builder_rules import AUTO, OPTIONS
+from imagekit.spec.model import ImageSpec
+
+
+def settled(
+    spec: ImageSpec,
+    locks: Sequence[Lock],
+    environ: Mapping[str, str] = os.environ,
+    progress: Progress | None = None,
+) -> ImageSpec:
+    """The spec with the builder that `auto` comes to; any other spec as it is.
+
+    `progress` is told which one, and why.
+    """
+    if spec.builder != AUTO:
+        return spec
+    name, why = choose(spec, locks, environ)
+    if progress is not None:
+        progress.task(f"builder: auto is {name}, {why}").done()
+    options = {k: v for k, v in spec.builder_options.items() if k in OPTIONS[name]}
+    return dataclasses.replace(spec, builder=name, builder_options=options)
+
+
+def choose(spec: ImageSpec, locks: Sequence[Lock], environ: Mapping[str, str]) -> tuple[str, str]:
+    """The builder's name, and the reason as the rest of a sentence."""
+    lacking = _native_lacks(spec, locks, environ)
+    if lacking is None:
+        return "native", "which can do all of this spec"
+    from imagekit.builders.worker_options import ADDRESS_VARIABLE  # noqa: PLC0415 - loads gRPC
+
+    if spec.builder_options.get("address") or environ.get(ADDRESS_VARIABLE):
+        return "buildkit", f"as {lacking}, and a BuildKit worker is named"
+    reason = _engine_lacks(locks, environ)
+    if reason is None:
+        return "docker", f"as {lacking}, and a Docker Engine answers"
+    return "native", f"though {lacking}: no BuildKit worker is named, and {reason}"
+
+
+def _native_lacks(spec: ImageSpec, locks: Sequence[Lock], environ: Mapping[str, str]) -> str | None:
+    runs = spec.commands or any(lock.apt is not None and lock.apt["scripts"] for lock in locks)
+    if not runs:
+        return None
+    for lock in locks:
+        platform = lock.target.platform
+        if not host_can_run(platform.partition("/")[2]):
+            return f"this machine can't run what has to be run for {platform}"
+    if os.geteuid() == 0:
+        return None
+    from imagekit.engines.namespaces import Namespaces  # noqa: PLC0415 - probing starts programs
+
+    reason = Namespaces(environ).probe()
+    return None if reason is None else f"nothing can be run in an image here ({reason})"
+
+
+def _engine_lacks(locks: Sequence[Lock], environ: Mapping[str, str]) -> str | None:
+    from imagekit.buildkit.endpoint import find_endpoint  # noqa: PLC0415 - plans ask no engine
+
+    if len(locks) > 1:
+        return "a Docker Engine keeps images of one platform"
+    try:
+        find_endpoint(environ).connect().close()
+    except EngineError as error:
+        return error.message
+    return None
