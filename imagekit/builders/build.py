@@ -13,7 +13,7 @@ from imagekit.builders.auto import settled
 from imagekit.builders.base import open_base
 from imagekit.builders.identity import native_identity
 from imagekit.builders.known import KnownLayers, Repository, trusted_repositories
-from imagekit.builders.latest import remember_image
+from imagekit.builders.latest import latest_image, remember_image
 from imagekit.builders.materials import materials
 from imagekit.builders.model import BuildRequest, Built
 from imagekit.builders.naming import common_tag, platform_tag, repository
@@ -117,7 +117,7 @@ def _native(request: BuildRequest, options: Options) -> Built:
         if options.push:
             targets.append(RegistryReference.parse(name))
         for target in targets:
-            deliver(named, target, name, client)
+            deliver(named, target, name, client, before=latest_image(request.spec_path))
         if not targets:
             Store().add(named, name)
         record_layers(made, trusted, targets)

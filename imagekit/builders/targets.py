@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -42,10 +43,18 @@ def parse_target(text: str) -> Target:
     return Destination.parse(text)
 
 
-def deliver(image: Named, target: Target, name: str, client: RegistryClient) -> None:
+def deliver(
+    image: Named, target: Target, name: str, client: RegistryClient, *, before: str | None = None
+) -> None:
     """Bring `image` to `target`, whole; an engine gets the one of its platform.
 
-    `name` is the image's own, for archives that are given none.
+    Args:
+        image: what was built.
+        target: where it goes.
+        name: the image's own, for archives that are given none.
+        client: for registries; the caller closes it.
+        before: where an earlier image of the same spec went, as `latest_image` has it: one question
+            after it tells which layers a repository has.
 
     Raises:
         BuildError: it can't be written.
@@ -53,11 +62,20 @@ def deliver(image: Named, target: Target, name: str, client: RegistryClient) -> 
         EngineError: the engine can't be asked, or refuses it.
     """
     if isinstance(target, RegistryReference):
-        client.push(image, target)
+        client.push(image, target, siblings=_siblings(target, before))
     elif isinstance(target, EngineName):
         _load(image, target.name)
     else:
         write_image(image, _named(target, name))
+
+
+def _siblings(target: RegistryReference, before: str | None) -> Sequence[str]:
+    """The earlier image, where that is in the same repository."""
+    if before is None or not before.startswith(_REGISTRY):
+        return ()
+    earlier = RegistryReference.parse(before.removeprefix(_REGISTRY))
+    same = (earlier.host, earlier.repository) == (target.host, target.repository)
+    return (earlier.digest,) if same and earlier.digest else ()
 
 
 def _load(image: Named, name: str) -> None:

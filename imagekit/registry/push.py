@@ -68,8 +68,8 @@ class Uploader(contextlib.AbstractContextManager["Uploader"]):
             connection: to the registry of `reference`.
             reference: the repository, and the tag that images get.
             progress: shows each blob that is sent.
-            siblings: tags or digests in the same repository whose layers need not be asked after;
-                that of `reference` always counts.
+            siblings: tags or digests in the same repository whose layers need not be asked after,
+                where there is nothing under `reference` yet.
             part_bytes: larger blobs are sent in parts of that size.
         """
         self._reference = reference
@@ -183,8 +183,10 @@ class Uploader(contextlib.AbstractContextManager["Uploader"]):
         prefix = f"{self._reference.host}/{self._reference.repository}"
         wanted = [f"{prefix}{'@' if ':' in name else ':'}{name}" for name in siblings]
         known = _Known({}, set())
-        for reference in dict.fromkeys([self._reference, *map(RegistryReference.parse, wanted)]):
-            self._look_at(reference, known)
+        self._look_at(self._reference, known)
+        if not known.manifests:
+            for reference in dict.fromkeys(map(RegistryReference.parse, wanted)):
+                self._look_at(reference, known)
         return known
 
     def _look_at(self, reference: RegistryReference, known: _Known) -> None:

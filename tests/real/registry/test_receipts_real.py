@@ -85,3 +85,24 @@ def test_a_registry_with_accounts_is_asked_by_the_client(
     gone = push("a")
     assert not gone.from_receipt
     assert gone.code != 0
+
+
+def test_a_changed_file_is_sent_after_one_question_about_the_rest(
+    fleet: Fleet, server: Server
+) -> None:
+    """The image before it says which layers are there: none of them is asked after."""
+    wheels = [fleet.project.wheel(name) for name in ("psi", "chi", "phi")]
+    text = f"name: edits\nsource_root: src\nregistry: {server.address}/receipts\n"
+    fleet.write("a", text, *wheels)
+    first = push("a")
+    before = len(server.log.read_text())
+    (fleet.root / "a/src/task.py").write_text("changed = True\n")
+
+    assert push("a").stdout != first.stdout
+
+    asked = REQUEST.findall(server.log.read_text()[before:])
+    digest = first.stdout.strip().partition("@")[2]
+    assert ("GET", f"/v2/receipts/edits/manifests/{digest}", "200") in asked
+    methods = [method for method, path, _ in asked if path != "/v2/"]
+    expected = {"GET": 2, "HEAD": 2, "POST": 2, "PUT": 3}  # source and config are new
+    assert expected == {method: methods.count(method) for method in sorted(set(methods))}
