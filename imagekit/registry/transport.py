@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One HTTP exchange over requests: no redirect, no cookie, no netrc, no second try.
+"""One HTTP exchange over urllib3: no redirect, no cookie, no netrc, no second try.
 
-The only module here that imports requests, which takes long. Its sessions are left out: they add
-credentials and follow redirects by rules of their own.
+The only module here that imports it, which takes long. Of requests, whose sessions add credentials
+and follow redirects by rules of their own, no more is used than how it finds proxies.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import threading
@@ -14,12 +15,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
-import requests
+import urllib3
 import urllib3.exceptions
-from requests.adapters import HTTPAdapter
-from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_environ_proxies
 
 from imagekit.errors import RegistryError
 from imagekit.registry.access import Access
@@ -29,12 +28,12 @@ from imagekit.registry.reference import is_loopback
 from imagekit.urls import without_credentials
 
 CHUNK_BYTES = 1 << 18
-_TIMEOUT_SECONDS = (15, 60)
+_TIMEOUT = urllib3.Timeout(connect=15, read=60)
 _POOL = 16
 _SLOW_SECONDS = 60.0
 _SLOW_BYTES_PER_SECOND = 1000
 _NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
-_FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+_FAILURES = (urllib3.exceptions.HTTPError, OSError)
 
 
 class Transport:
@@ -42,85 +41,79 @@ class Transport:
 
     def __init__(self, access: Access) -> None:
         self._access = access
-        self._adapters: dict[str, HTTPAdapter] = {}
+        self._pools: dict[tuple[str, str], urllib3.PoolManager] = {}
         self._lock = threading.Lock()
 
     def send(self, request: Request) -> Response:
         """Raises TransientError, or RegistryError for what no other try would change."""
-        try:
-            prepared = requests.Request(request.method, request.url).prepare()
-        except (ValueError, requests.RequestException) as error:
-            raise RegistryError(f"{without_credentials(request.url)}: not a URL") from error
-        prepared.headers.update({"User-Agent": "imagekit", **request.headers})
+        headers = {"User-Agent": "imagekit", "Accept-Encoding": "identity", **request.headers}
+        body: Any = None
         if request.body is not None:
-            prepared.headers["Content-Length"] = str(request.body.size_bytes)
-            body: Any = request.body.chunks() if request.body.size_bytes else b""
-            prepared.body = body
-        adapter = self._adapter(request.url)
-        proxies = _proxies(request.url)
+            headers["Content-Length"] = str(request.body.size_bytes)
+            body = request.body.chunks() if request.body.size_bytes else b""
         try:
-            return _Received(
-                adapter.send(prepared, stream=True, timeout=_TIMEOUT_SECONDS, proxies=proxies)
+            response = self._pool(request.url).urlopen(
+                request.method,
+                request.url,
+                body=body,
+                headers=headers,
+                timeout=_TIMEOUT,
+                redirect=False,
+                retries=False,
+                preload_content=False,
+                decode_content=False,
             )
+        except (urllib3.exceptions.LocationValueError, ValueError) as error:
+            raise RegistryError(f"{without_credentials(request.url)}: not a URL") from error
         except _FAILURES as error:
             raise _failure(error, request.url) from error
+        return _Received(response, request)
 
     def close(self) -> None:
         """Close the kept connections; the transport still works after that."""
         with self._lock:
-            for adapter in self._adapters.values():
-                adapter.close()
-            self._adapters.clear()
+            for pool in self._pools.values():
+                pool.clear()
+            self._pools.clear()
 
-    def _adapter(self, url: str) -> HTTPAdapter:
+    def _pool(self, url: str) -> urllib3.PoolManager:
         parts = urlsplit(url)
         folder = self._access.certificates / parts.netloc
-        key = "http" if parts.scheme == "http" else parts.netloc if folder.is_dir() else "https"
+        server = parts.netloc if parts.scheme == "https" and folder.is_dir() else parts.scheme
+        proxy = _proxy(url)
         with self._lock:
-            if key not in self._adapters:
-                self._adapters[key] = (
-                    HTTPAdapter(pool_maxsize=_POOL)
-                    if key == "http"
-                    else _TlsAdapter(_tls(self._access, folder))
-                )
-            return self._adapters[key]
+            if (server, proxy) not in self._pools:
+                tls = _tls(self._access, folder) if parts.scheme == "https" else None
+                self._pools[server, proxy] = _new_pool(proxy, tls)
+            return self._pools[server, proxy]
 
 
-class _TlsAdapter(HTTPAdapter):
-    """Trusts what its context trusts, and nothing that requests would add."""
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
-        super().__init__(pool_maxsize=_POOL)
-
-    def init_poolmanager(self, *arguments: Any, **settings: Any) -> None:
-        super().init_poolmanager(*arguments, ssl_context=self._context, **settings)
-
-    def proxy_manager_for(self, proxy: str, **settings: Any) -> Any:
-        return super().proxy_manager_for(proxy, ssl_context=self._context, **settings)
-
-    def build_connection_pool_key_attributes(
-        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
-    ) -> Any:
-        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
-        return host, {"ssl_context": self._context}
-
-    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Nothing to set: the context says it all."""
+def _new_pool(proxy: str, tls: ssl.SSLContext | None) -> urllib3.PoolManager:
+    if not proxy:
+        return urllib3.PoolManager(maxsize=_POOL, ssl_context=tls)
+    try:
+        account = urlsplit(proxy)
+        headers = None
+        if account.username:
+            pair = f"{unquote(account.username)}:{unquote(account.password or '')}"
+            headers = urllib3.make_headers(proxy_basic_auth=pair)
+        return urllib3.ProxyManager(proxy, maxsize=_POOL, ssl_context=tls, proxy_headers=headers)
+    except (ValueError, urllib3.exceptions.HTTPError) as error:
+        raise RegistryError(f"{without_credentials(proxy)}: not a proxy") from error
 
 
 class _Received(Response):
-    def __init__(self, response: requests.Response) -> None:
-        super().__init__(response.status_code, response.headers, response.url or "")
+    def __init__(self, response: urllib3.BaseHTTPResponse, request: Request) -> None:
+        super().__init__(response.status, response.headers, request.url)
         self._response = response
-        self._has_body = response.request.method != "HEAD"
+        self._has_body = request.method != "HEAD"
 
     def chunks(self) -> Iterator[bytes]:
         promised = number(self.headers.get("Content-Length", "")) if self._has_body else None
         came = 0
         patience = Patience()
         try:
-            while chunk := self._response.raw.read1(CHUNK_BYTES, decode_content=False):
+            while chunk := self._response.read1(CHUNK_BYTES, decode_content=False):
                 came += len(chunk)
                 patience.count(len(chunk))
                 yield chunk
@@ -130,7 +123,10 @@ class _Received(Response):
             raise TransientError(f"{came} of {promised} bytes came")
 
     def close(self) -> None:
+        if not self._has_body:
+            self._response.drain_conn()  # nothing comes, and the connection serves again
         self._response.close()
+        self._response.release_conn()
 
 
 class Patience:
@@ -153,10 +149,15 @@ class Patience:
         self._came = 0
 
 
-def _proxies(url: str) -> dict[str, str]:
-    if is_loopback(urlsplit(url).netloc):
-        return {}
-    return dict(get_environ_proxies(url))
+def _proxy(url: str) -> str:
+    """The proxy that the process's environment names for `url`, or none."""
+    parts = urlsplit(url)
+    if is_loopback(parts.netloc) or not any(x.lower().endswith("_proxy") for x in os.environ):
+        return ""
+    from requests.utils import get_environ_proxies, select_proxy  # noqa: PLC0415 - they take long
+
+    found = select_proxy(url, get_environ_proxies(url)) or ""
+    return found if not found or "://" in found else f"http://{found}"
 
 
 def _tls(access: Access, folder: Path) -> ssl.SSLContext:
@@ -184,7 +185,11 @@ def _authorities(access: Access) -> str | None:
     if access.ca_file is not None or given:
         return str(access.ca_file or given)
     system = ssl.get_default_verify_paths()
-    return None if system.cafile or system.capath else DEFAULT_CA_BUNDLE_PATH
+    if system.cafile or system.capath:
+        return None
+    from requests.utils import DEFAULT_CA_BUNDLE_PATH  # noqa: PLC0415 - most systems have CAs
+
+    return str(DEFAULT_CA_BUNDLE_PATH)
 
 
 def _failure(error: Exception, url: str) -> Exception:
@@ -210,7 +215,7 @@ def _failure(error: Exception, url: str) -> Exception:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what led to it, the outermost first; requests nests them in several ways."""
+    """The error and what led to it, the outermost first; urllib3 nests them in several ways."""
     seen = 0
     while error is not None and seen < 20:
         yield error
@@ -223,7 +228,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _reason(causes: list[BaseException]) -> str:
-    # The texts of requests quote whole URLs: the system's own word, or the class, says enough.
+    # The texts of urllib3 quote whole URLs: the system's own word, or the class, says enough.
     for cause in reversed(causes):
         if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, ssl.SSLError):
             return cause.strerror
