@@ -59,12 +59,11 @@ def sending(
     there = {layer.digest: found for layer in layers if (found := _pulled(layer, reference))}
     with ThreadPoolExecutor(_WORKERS) as pool:
         asked = {
-            digest: pool.submit(client.blob_size, reference, digest)
+            digest: pool.submit(_asked, client, reference, digest)
             for digest in sizes
             if digest not in there
         }
-        for digest, answer in asked.items():
-            there[digest] = "pushed" if answer.result() is None else "present"
+        there.update((digest, answer.result()) for digest, answer in asked.items())
     size_bytes = sum(size for digest, size in sizes.items() if there[digest] == "pushed")
     return Sending(there, size_bytes + (_documents(known) if exact else 0), exact)
 
@@ -77,6 +76,16 @@ def _documents(images: Sequence[Image]) -> int:
     """Bytes of the manifests, and of the index above several."""
     index = len(ImageIndex(tuple(images)).data) if len(images) > 1 else 0
     return index + sum(len(image.manifest_bytes) for image in images)
+
+
+def _asked(client: RegistryClient, reference: RegistryReference, digest: str) -> There:
+    """What the registry says of a blob, here and where it was pushed to before."""
+    if client.blob_size(reference, digest) is not None:
+        return "present"
+    neighbour = client.neighbour(reference, digest)
+    if neighbour is None or client.blob_size(neighbour, digest) is None:
+        return "pushed"
+    return "mounted"
 
 
 def _pulled(layer: Layer, reference: RegistryReference) -> There | None:

@@ -20,7 +20,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "roots": ("roots/*", "rootfs/*"),
     "runtimes": ("runtime/*.whl", "runtime/pins/*"),
     "repositories": ("git/*",),
-    "checks": ("conflict-free/*", "locks/*", "receipts/*"),
+    "checks": ("conflict-free/*", "locks/*", "pushed/*/*", "receipts/*"),
 }
 """Where the entries of each kind lie below the cache's folder."""
 

@@ -64,10 +64,12 @@ class Access:
         ca_file: trusted for every registry, instead of the system's CAs.
         insecure_hosts: spoken to in plain HTTP; `HOST[:PORT]` as references have it.
         certificates: holds `HOST[:PORT]/{*.crt,client.cert,client.key}`.
+        hints: a folder that keeps where blobs were pushed to, for the pushes after this process.
     """
 
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
     ca_file: Path | None = None
     insecure_hosts: frozenset[str] = frozenset()
     certificates: Path = Path("/etc/docker/certs.d")
+    hints: Path | None = None
     pace: Pace = Pace()

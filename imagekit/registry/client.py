@@ -18,6 +18,7 @@ from imagekit.oci.document import Document
 from imagekit.oci.image import Image
 from imagekit.oci.index import Named
 from imagekit.oci.selection import select_all, select_image
+from imagekit.paths import cache_directory
 from imagekit.progress import Progress, Silent
 from imagekit.registry.access import Access
 from imagekit.registry.blobs import RegistryBlobs
@@ -37,7 +38,7 @@ class RegistryClient:
     """Any thread may use it. Nothing is sent, and no HTTP library loaded, before it is asked."""
 
     def __init__(self, access: Access | None = None, progress: Progress | None = None) -> None:
-        self._access = access or Access()
+        self._access = access or Access(hints=cache_directory() / "pushed")
         self._progress = progress or Silent()
         self._lock = threading.RLock()
         self._connections: dict[str, Connection] = {}
@@ -57,6 +58,11 @@ class RegistryClient:
     def blob_size(self, reference: RegistryReference, digest: str) -> int | None:
         """The length of a blob of that repository; None where the registry said 404."""
         return self.blobs(reference).ask_size(digest)
+
+    def neighbour(self, reference: RegistryReference, digest: str) -> RegistryReference | None:
+        """Another repository of the same registry that a blob was pushed to before, if any."""
+        near = self._connection(reference).places.near(digest, reference.repository)
+        return RegistryReference(reference.host, near) if near else None
 
     def blobs(self, reference: RegistryReference) -> RegistryBlobs:
         """The blobs of that repository, as a BlobSource."""

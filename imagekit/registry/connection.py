@@ -8,6 +8,7 @@ redirects to.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -65,7 +66,7 @@ class Connection:
     def __init__(self, host: str, access: Access, sender: Callable[[], Sender]) -> None:
         self.host = host
         self.access = access
-        self.places = Places()
+        self.places = Places(access.hints and access.hints / _folder(host))
         self._sender = sender
         self._lock = threading.Lock()
         self._base: str | None = None
@@ -220,3 +221,7 @@ def _origin(url: str) -> tuple[str, str, int | None]:
     parts = urlsplit(url)
     default = {"http": 80, "https": 443}.get(parts.scheme)
     return parts.scheme, (parts.hostname or "").lower(), parts.port or default
+
+
+def _folder(host: str) -> str:
+    return hashlib.sha256(host.encode()).hexdigest()[:32]

@@ -175,7 +175,9 @@ class Uploader(contextlib.AbstractContextManager["Uploader"]):
                     self._assumed[blob.digest] = blob
                 outcome: Outcome = "present"
             else:
-                outcome = place(self._target, blob, mount_from or places.near(blob.digest))
+                outcome = place(
+                    self._target, blob, mount_from or places.near(blob.digest, repository)
+                )
             places.add(blob.digest, repository)
         return outcome
 
