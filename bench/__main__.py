@@ -4,26 +4,35 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
 
-from bench import build, start, storage
+from bench import build, fleet, start, storage
 
 
 @click.command()
-@click.argument("parts", nargs=-1, type=click.Choice(["build", "start", "storage"]))
+@click.argument("parts", nargs=-1, type=click.Choice(["build", "fleet", "start", "storage"]))
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to work; kept if given.")
-@click.option("--rounds", default=3, show_default=True, help="Of builds and of transfers.")
+@click.option("--rounds", default=1, show_default=True, help="Of builds and of transfers.")
 @click.option("--starts", default=41, show_default=True, help="Of each way to start a task.")
 @click.option(
     "--bytecode",
     type=click.Choice(["with", "without", "both"]),
-    default="both",
+    default="with",
     show_default=True,
     help="Whether builds make .pyc files.",
 )
-@click.option("--peer/--no-peer", default=True, help="Build with Docker, too.")
+@click.option(
+    "--peer",
+    "peers",
+    multiple=True,
+    type=click.Choice([*build.PEERS, "none"]),
+    default=build.PEERS,
+    show_default=True,
+    help="Beside whom builds are timed; repeatable.",
+)
 @click.option("--package", "packages", multiple=True, help="Instead of the usual set; repeatable.")
 def main(
     parts: tuple[str, ...],
@@ -31,25 +40,43 @@ def main(
     rounds: int,
     starts: int,
     bytecode: str,
-    peer: bool,
+    peers: tuple[str, ...],
     packages: tuple[str, ...],
 ) -> None:
-    """Time PARTS (build, start, storage; all by default) beside their peers."""
+    """Time PARTS (build, fleet, start, storage; all by default) beside their peers."""
+    kinds = ("with", "without") if bytecode == "both" else (bytecode,)
+    chosen = [peer for peer in peers if peer != "none"]
+
+    def builds(work: Path) -> None:
+        for kind in kinds:
+            click.echo(f"\nBuilds {kind} bytecode, push included, medians of {rounds} rounds\n")
+            request = build.Request(
+                work, rounds, kind == "with", chosen, packages or build.PACKAGES
+            )
+            click.echo(build.run(request), nl=False)
+
+    def fleets(work: Path) -> None:
+        click.echo("\nMany images, push included, once\n")
+        click.echo(fleet.run(work), nl=False)
+
+    def begun(work: Path) -> None:
+        click.echo(f"\nTask starts, medians of {starts}\n")
+        click.echo(start.run(work, starts), nl=False)
+
+    def stored(work: Path) -> None:
+        click.echo(f"\nObject storage, medians of {rounds}\n")
+        click.echo(storage.run(work, rounds), nl=False)
+
+    every: Mapping[str, Callable[[Path], None]] = {
+        "build": builds,
+        "fleet": fleets,
+        "start": begun,
+        "storage": stored,
+    }
     with tempfile.TemporaryDirectory(prefix="imagekit-bench-") as temporary:
         work = (folder or Path(temporary)).absolute()
-        kinds = ("with", "without") if bytecode == "both" else (bytecode,)
-        for chosen in kinds if "build" in parts or not parts else ():
-            request = build.Request(
-                work, rounds, chosen == "with", peer, packages or build.PACKAGES
-            )
-            click.echo(f"\nBuilds {chosen} bytecode, median seconds of {rounds}\n")
-            click.echo(build.run(request), nl=False)
-        if "start" in parts or not parts:
-            click.echo(f"\nTask starts, medians of {starts}\n")
-            click.echo(start.run(work, starts), nl=False)
-        if "storage" in parts or not parts:
-            click.echo(f"\nObject storage, medians of {rounds}\n")
-            click.echo(storage.run(work, rounds), nl=False)
+        for name in parts or every:
+            every[name](work)
 
 
 main()

@@ -19,6 +19,9 @@ class Timing:
     wall_seconds: float
     cpu_seconds: float
 
+    def __add__(self, other: Timing) -> Timing:
+        return Timing(self.wall_seconds + other.wall_seconds, self.cpu_seconds + other.cpu_seconds)
+
 
 def timed(command: Sequence[str | Path], environ: Mapping[str, str], log: Path) -> Timing:
     """Run `command` once, its output appended to `log`; raises if it fails.

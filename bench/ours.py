@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`imagekit build`, as it is installed here, to an OCI layout."""
+"""`imagekit build --push`, as it is installed here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from bench.measure import Timing, timed
 
-_PROGRAM = "import sys; from imagekit.cli.main import main; sys.exit(main(sys.argv[1:]))"
+_PROGRAM = "import sys; from imagekit.cli.entry import main; sys.exit(main())"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,11 @@ class Ours:
 
     folder: Path
     log: Path
+    name: str = "imagekit"
 
     @property
     def _bare(self) -> Path:
-        """A cache that holds the base, and nothing else."""
+        """Caches of a machine that has made the base, and nothing else."""
         return self.folder / "bare"
 
     @property
@@ -36,29 +37,50 @@ class Ours:
     def prepare(self, specs: Sequence[Path], bare: Path) -> None:
         """Lock `specs`, and build `bare`, which has no packages, so that the base is there."""
         self.folder.mkdir(parents=True)
-        self._run("lock", *specs, bare)
-        self._run("build", bare, "--to", f"docker-archive:{self.base_archive}")
+        self.run("lock", *specs, bare, home=self._bare)
+        self.run("build", bare, "--push", home=self._bare)
+        self.run("build", bare, "--to", f"docker-archive:{self.base_archive}", home=self._bare)
+
+    def push_base(self, bare: Path) -> None:
+        """Untimed: the base is in every registry long before."""
+        self.run("build", bare, "--push", home=self._bare)
 
     def forget(self) -> None:
-        """Back to a cache with nothing but the base; wheels will be downloaded again."""
-        shutil.rmtree(self.folder / "cache", ignore_errors=True)
+        """Back to a machine with nothing but the base; wheels will be downloaded again."""
+        shutil.rmtree(self.folder / "home", ignore_errors=True)
         ignored = shutil.ignore_patterns("*.lock")
         shutil.copytree(
-            self._bare, self.folder / "cache", symlinks=True, copy_function=os.link, ignore=ignored
+            self._bare, self.folder / "home", symlinks=True, copy_function=os.link, ignore=ignored
         )
 
+    def forget_all(self) -> None:
+        """Become a machine that has made nothing: what it does not make is in the registry."""
+        shutil.rmtree(self.folder / "home", ignore_errors=True)
+
     def build(self, spec: Path) -> Timing:
-        target = self.folder / "image"
-        shutil.rmtree(target, ignore_errors=True)
-        command = [sys.executable, "-c", _PROGRAM, "build", "--locked", str(spec)]
-        command += ["--to", f"oci:{target}"]
-        return timed(command, self._variables(self.folder / "cache"), self.log)
+        return self.time("build", spec, "--push")
 
-    def _run(self, *arguments: str | Path) -> None:
-        command = [sys.executable, "-c", _PROGRAM, *map(str, arguments)]
-        variables = self._variables(self._bare)
-        subprocess.run(command, env=variables, check=True, stdout=subprocess.DEVNULL)
+    def time(self, *arguments: str | Path) -> Timing:
+        """Run the program once, as people do: it may write the lock that it was given."""
+        command = [sys.executable, "-I", "-c", _PROGRAM, *map(str, arguments)]
+        return timed(command, self._variables(self.folder / "home"), self.log)
 
-    def _variables(self, cache: Path) -> dict[str, str]:
-        own = {"XDG_CACHE_HOME": str(cache), "XDG_DATA_HOME": str(self.folder / "data")}
-        return {**os.environ, **own}
+    def run(self, *arguments: str | Path, home: Path | None = None) -> str:
+        """What the program prints; untimed."""
+        command = [sys.executable, "-I", "-c", _PROGRAM, *map(str, arguments)]
+        variables = self._variables(home or self.folder / "home")
+        with self.log.open("ab") as sink:
+            done = subprocess.run(
+                command, env=variables, check=True, stdout=subprocess.PIPE, stderr=sink, text=True
+            )
+        return done.stdout
+
+    def reference(self, spec: Path) -> str:
+        """Where the image of `spec` went, by its digest."""
+        return self.run("build", spec, "--push").strip()
+
+    def _variables(self, home: Path) -> dict[str, str]:
+        own = {f"XDG_{kind}_HOME": str(home / kind.lower()) for kind in ("CACHE", "DATA", "STATE")}
+        # What is installed has its bytecode, whatever the shell that measures wants.
+        kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+        return {**kept, **own}
