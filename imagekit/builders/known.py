@@ -150,6 +150,20 @@ class KnownLayers:
         asked = partial(LayerRecords.has_set, wheels=wheels)
         return any(repository.trying(asked) for repository in self._repositories)
 
+    @property
+    def has_records(self) -> bool:
+        return bool(self._repositories)
+
+    def claims(self, recipe: str, decode: Callable[[bytes], _Result]) -> _Result | None:
+        """What the record of a layer says that its wheels write; None where none says it."""
+
+        def attempt(records: LayerRecords) -> _Result | None:
+            data = records.find_claims(recipe)
+            return None if data is None else decode(data)
+
+        found = (repository.trying(attempt) for repository in self._repositories)
+        return next((each for each in found if each is not None), None)
+
     def fetch(self, promised: PromisedLayer, cache: LayerCache) -> FileLayer | None:
         """The layer's file, from a trusted repository; None where none has it."""
         asked = partial(_download, promised=promised, cache=cache)

@@ -11,12 +11,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, final
 
+from imagekit.builders.agreement import Agreement
 from imagekit.builders.base import Base
 from imagekit.builders.compiling import Interpreter, SharedCompiler
 from imagekit.builders.known import Known, KnownLayers, check_promise
@@ -37,7 +38,6 @@ from imagekit.oci.layer import FileLayer, Layer
 from imagekit.oci.lazy import LazyLayer
 from imagekit.paths import cache_directory
 from imagekit.planning.planner import Plan
-from imagekit.planning.steps import InstallWheels
 from imagekit.progress import Progress, watched
 
 if TYPE_CHECKING:
@@ -68,13 +68,15 @@ class Made:
     """An image, and of its layers that others can make too the keys of their recipes.
 
     `recorded` are the keys of those that only a registry's record vouches for; `wheels` names the
-    set of its wheels, which was found free of conflicts.
+    set of its wheels, which was found free of conflicts; `claims` gives what the wheels of a layer
+    write, by its key (see `Agreement.encoded`).
     """
 
     image: Image
     layers: tuple[tuple[str, Layer], ...]
     recorded: frozenset[str]
     wheels: str
+    claims: Callable[[str], bytes | None]
 
 
 @contextlib.contextmanager
@@ -118,6 +120,9 @@ class _NativeBuild:
         )
         self._known.look_up(recipe_key(each.recipe) for each in self._missing())
         self._checked = bool(self._conflict_free) or self._checked_elsewhere()
+        self._agreement = Agreement(self._layerings, plan.venv, self._known)
+        if not self._checked:
+            self._agreement.look_up()
         self._wheels = Wheels(self._needed(), materials.supply, progress)
 
     def made(self) -> Made:
@@ -143,7 +148,8 @@ class _NativeBuild:
         shared = [(recipe_key(x.recipe), addition.layer) for x, addition in pairs if x.shared]
         recorded = {key for key, _ in shared if (known := self._known.find(key)) and known.recorded}
         image = self._image(additions)
-        return Made(image, tuple(shared), frozenset(recorded), self._conflict_free.key)
+        claims = self._agreement.encoded
+        return Made(image, tuple(shared), frozenset(recorded), self._conflict_free.key, claims)
 
     def _image(self, additions: Sequence[Addition]) -> Image:
         return assembled(self._lock, self._plan, self._base, additions)
@@ -224,12 +230,8 @@ class _NativeBuild:
 
     def _refuse_conflicts(self) -> None:
         if not self._checked:
-            # Wheels are read once per set of them.
-            from imagekit.layers.conflicts import refuse_conflicts  # noqa: PLC0415
-
-            files = [self._wheels.file(wheel) for wheel in self._lock.packages]
             runtime = [] if self._lock.runtime is None else [self.runtime()]
-            refuse_conflicts([*files, *runtime], self._plan.venv)
+            self._agreement.check(self._wheels.file, runtime)
             self._conflict_free.remember()
 
     def _checked_elsewhere(self) -> bool:
@@ -247,12 +249,14 @@ class _NativeBuild:
 
     def _needed(self) -> list[LockedWheel]:
         """Wheels that have to be read, in the order of their layers."""
-        if not self._checked:
-            installs = [step for step in self._plan.steps if isinstance(step, InstallWheels)]
-            return [wheel for step in installs for wheel in step.wheels]
-        return [
-            wheel
+        made = {
+            layering.recipe
             for layering in self._missing()
             if self._known.find(recipe_key(layering.recipe)) is None
-            for wheel in layering.wheels
+        }
+        return [
+            wheel
+            for each in self._layerings
+            if each.recipe in made or (not self._checked and self._agreement.needs(each))
+            for wheel in each.wheels
         ]

@@ -47,7 +47,9 @@ def record_layers(
     for each in made:
         for recipe, layer in each.layers:
             if recipe not in each.recorded:
-                work[recipe] = partial(_add, recipe=recipe, layer=layer, pushed=pushed)
+                work[recipe] = partial(
+                    _add, recipe=recipe, layer=layer, pushed=pushed, claims=each.claims
+                )
         work[each.wheels] = partial(LayerRecords.add_set, wheels=each.wheels)
     with ThreadPoolExecutor(_CONNECTIONS) as pool:
         for key in sorted(work):
@@ -65,8 +67,18 @@ def _once(repository: Repository, add: Callable[[LayerRecords], object], mark: P
             pass
 
 
-def _add(records: LayerRecords, *, recipe: str, layer: Layer, pushed: RegistryReference) -> None:
-    records.add(recipe, layer, pushed)
+def _add(
+    records: LayerRecords,
+    *,
+    recipe: str,
+    layer: Layer,
+    pushed: RegistryReference,
+    claims: Callable[[str], bytes | None],
+) -> None:
+    found = claims(recipe)
+    if found is None and records.find(recipe) is not None:
+        return  # whoever made the layer has said more of it
+    records.add(recipe, layer, pushed, claims=found or b"")
 
 
 def _name(repository: str) -> str:

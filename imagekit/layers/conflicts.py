@@ -6,44 +6,35 @@ pip and uv let the last one win, silently and in an order that nobody chose.
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from imagekit.errors import BuildError
-from imagekit.layers.venv import Venv
-from imagekit.layers.wheel_archive import WheelArchive
-from imagekit.layers.wheel_file import WheelFile
-from imagekit.layers.wheel_install import Copied, Made, parents, plan
+from imagekit.layers.claims import Claims
+from imagekit.layers.wheel_install import parents
 
 
-def refuse_conflicts(wheels: Sequence[WheelFile], venv: Venv) -> None:
+def refuse_conflicts(wheels: Iterable[Claims]) -> None:
     """Raise BuildError where two of `wheels` disagree about a path."""
     owners: dict[str, tuple[str, tuple[int, int]]] = {}
     folders: dict[str, str] = {}
     for wheel in wheels:
-        with WheelArchive(wheel.path, wheel.filename) as archive:
-            files = plan(archive, venv).files
-        for file in files:
-            _claim(owners, file, wheel.filename)
-        for parent in parents(file.path for file in files):
+        for path, *content in wheel.files:
+            _claim(owners, path, (content[0], content[1]), wheel.filename)
+        for parent in parents(path for path, *_ in wheel.files):
             folders.setdefault(parent, wheel.filename)
     for path in sorted(owners.keys() & folders.keys()):
         raise _conflict(path, owners[path][0], folders[path], "a file in one, a folder in another")
 
 
 def _claim(
-    owners: dict[str, tuple[str, tuple[int, int]]], file: Copied | Made, filename: str
+    owners: dict[str, tuple[str, tuple[int, int]]],
+    path: str,
+    content: tuple[int, int],
+    filename: str,
 ) -> None:
-    content = _content(file)
-    owner, other = owners.setdefault(file.path, (filename, content))
+    owner, other = owners.setdefault(path, (filename, content))
     if other != content:
-        raise _conflict(file.path, owner, filename, "with different content")
-
-
-def _content(file: Copied | Made) -> tuple[int, int]:
-    if isinstance(file, Made):
-        return zlib.crc32(file.data), len(file.data)
-    return file.member.crc32, file.member.size_bytes
+        raise _conflict(path, owner, filename, "with different content")
 
 
 def _conflict(path: str, first: str, second: str, how: str) -> BuildError:

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 from imagekit.errors import IntegrityError
 from imagekit.oci import digest, media_types
+from imagekit.oci.blobs import read_document
 from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.document import encode
 from imagekit.oci.image import Image
@@ -25,6 +26,9 @@ from imagekit.registry.manifests import Manifest
 from imagekit.registry.reference import RegistryReference
 
 ARTIFACT = "application/vnd.imagekit.layer.v1"
+CLAIMS = "application/vnd.imagekit.claims.v1+json"
+"""Media type of a record's config that says what the layer's wheels write."""
+
 _RECIPE = "dev.imagekit.recipe"
 _DIFF_ID = "dev.imagekit.diff-id"
 _EMPTY = b"{}"
@@ -36,6 +40,7 @@ class LayerRecords:
     def __init__(self, client: RegistryClient, repository: str) -> None:
         self.repository = RegistryReference.parse(repository)
         self._client = client
+        self._manifests: dict[str, Manifest] = {}
 
     def __str__(self) -> str:
         return f"{self.repository.host}/{self.repository.repository}"
@@ -55,17 +60,41 @@ class LayerRecords:
             RegistryError: it could not be found out.
             IntegrityError: what stands there is no record of that recipe.
         """
-        found = self._client.find_manifest(self._tag(f"layer-{recipe}"))
+        found = self._find(recipe)
         return None if found is None else _promise(found, recipe)
 
-    def add(self, recipe: str, layer: Layer, mount_from: RegistryReference | None = None) -> None:
+    def find_claims(self, recipe: str) -> bytes | None:
+        """What the record says of the layer's wheels (`imagekit.layers.claims`), if anything.
+
+        Raises as `find` does.
+        """
+        found = self._find(recipe)
+        if found is None:
+            return None
+        _promise(found, recipe)
+        config = Descriptor.from_document(found.document.object("config"))
+        if config.media_type != CLAIMS:
+            return None
+        blobs = self.blobs
+        blobs.add(found)
+        return read_document(blobs, config, f"record of {recipe}")
+
+    def add(
+        self,
+        recipe: str,
+        layer: Layer,
+        mount_from: RegistryReference | None = None,
+        *,
+        claims: bytes = b"",
+    ) -> None:
         """Record a layer, and send it where the repository has none.
 
-        `mount_from` is a repository that has it, to be mounted from on the same registry.
+        `mount_from` is a repository that has it, to be mounted from on the same registry;
+        `claims` is what `find_claims` shall give.
         Raises as pushing an image does.
         """
         near = mount_from is not None and mount_from.host == self.repository.host
-        record = record_of(recipe, layer)
+        record = record_of(recipe, layer, claims)
         with self._client.uploader(self._tag(f"layer-{recipe}")) as uploader:
             uploader.push_layer(layer, mount_from.repository if near and mount_from else "")
             uploader.push_image(record)
@@ -83,13 +112,22 @@ class LayerRecords:
         with self._client.uploader(self._tag(f"wheels-{wheels}")) as uploader:
             uploader.push_image(_record({_RECIPE: wheels}, _EmptyLayer()))
 
+    def _find(self, recipe: str) -> Manifest | None:
+        """Asked once where there is one."""
+        if recipe not in self._manifests:
+            found = self._client.find_manifest(self._tag(f"layer-{recipe}"))
+            if found is None:
+                return None
+            self._manifests[recipe] = found
+        return self._manifests[recipe]
+
     def _tag(self, tag: str) -> RegistryReference:
         return RegistryReference.parse(f"{self}:{tag}")
 
 
-def record_of(recipe: str, layer: Layer) -> Image:
+def record_of(recipe: str, layer: Layer, claims: bytes = b"") -> Image:
     """The record itself, in the form of an image, as it is pushed like one."""
-    return _record({_RECIPE: recipe, _DIFF_ID: layer.diff_id}, layer)
+    return _record({_RECIPE: recipe, _DIFF_ID: layer.diff_id}, layer, claims)
 
 
 class _EmptyLayer:
@@ -104,16 +142,17 @@ class _EmptyLayer:
         return io.BytesIO(_EMPTY)
 
 
-def _record(annotations: Mapping[str, str], layer: Layer) -> Image:
+def _record(annotations: Mapping[str, str], layer: Layer, claims: bytes = b"") -> Image:
+    kind, config = (CLAIMS, claims) if claims else (media_types.EMPTY, _EMPTY)
     manifest: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": media_types.MANIFEST,
         "artifactType": ARTIFACT,
-        "config": Descriptor.of(media_types.EMPTY, _EMPTY).to_json(),
+        "config": Descriptor.of(kind, config).to_json(),
         "layers": [Descriptor(layer.media_type, layer.digest, layer.size_bytes).to_json()],
         "annotations": dict(annotations),
     }
-    return Image(encode(manifest), _EMPTY, (layer,))
+    return Image(encode(manifest), config, (layer,))
 
 
 def _annotations(found: Manifest) -> Mapping[str, str]:

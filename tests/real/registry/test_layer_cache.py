@@ -18,7 +18,7 @@ import pytest
 from imagekit.builders.build import Options
 from imagekit.builders.known import VARIABLE
 from imagekit.builders.model import Built
-from imagekit.errors import FetchError, IntegrityError
+from imagekit.errors import BuildError, FetchError, IntegrityError
 from imagekit.lock import file
 from imagekit.oci.document import encode
 from imagekit.oci.image import Image
@@ -309,6 +309,23 @@ def test_a_record_whose_layer_is_not_what_it_says_is_an_error(team: Team) -> Non
 
     with pytest.raises(IntegrityError, match="a registry's record says that the layer is"):
         team.project.build_locked()
+
+
+def test_a_new_package_needs_its_own_wheel_alone(team: Team) -> None:
+    """Of the others the records say which paths they write, so conflicts are found all the same."""
+    team.use(team.cache)
+    team.project.build_locked(options=PUSH)
+    team.project.forget()
+    first, second = team.project.lock().packages
+    team.project.write_lock(first, second, team.project.wheel("gamma"))
+    team.proxy.seen.clear()
+    validate(team.pushed(team.project.build_locked(options=PUSH)))
+    assert len(team.lines("GET .*/layers/blobs")) == 2
+
+    team.project.forget()
+    team.project.write_lock(first, second, team.project.wheel("delta", module="alpha"))
+    with pytest.raises(BuildError, match=r"alpha.* and delta.* both write .*alpha/__init__\.py"):
+        team.project.build_locked(options=PUSH)
 
 
 def test_a_cache_that_is_not_there_is_asked_once(team: Team) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from imagekit.errors import BuildError, IntegrityError
+from imagekit.layers.claims import claims_of
 from imagekit.layers.conflicts import refuse_conflicts
 from imagekit.layers.venv import Venv
 from imagekit.layers.wheel_file import WheelFile
@@ -133,7 +134,7 @@ def test_two_wheels_with_different_bytes_for_one_path_are_an_error(tmp_path: Pat
     second = make_wheel(tmp_path, {"shared/x.py": b"2"}, name="second")
 
     with pytest.raises(BuildError, match=r"first-1\.0.*second-1\.0.*shared/x\.py"):
-        refuse_conflicts([first, second], VENV)
+        refuse_conflicts([claims_of(first, VENV), claims_of(second, VENV)])
 
 
 def test_two_wheels_may_share_a_path_with_the_same_bytes(tmp_path: Path) -> None:
@@ -141,7 +142,7 @@ def test_two_wheels_may_share_a_path_with_the_same_bytes(tmp_path: Path) -> None
     first = make_wheel(tmp_path, {"shared/__init__.py": b"x = 1"}, name="first")
     second = make_wheel(tmp_path, {"shared/__init__.py": b"x = 1"}, name="second")
 
-    refuse_conflicts([first, second], VENV)
+    refuse_conflicts([claims_of(first, VENV), claims_of(second, VENV)])
     found = installed(first, second)
     for name in ("first", "second"):
         assert b"shared/__init__.py" in found[f"{SITE}/{name}-1.0.dist-info/RECORD"][0]
@@ -153,7 +154,7 @@ def test_a_file_of_one_wheel_can_not_be_a_folder_of_another(tmp_path: Path) -> N
     second = make_wheel(tmp_path, {"shared/x": b""}, name="second")
 
     with pytest.raises(BuildError, match="a file in one, a folder in another"):
-        refuse_conflicts([first, second], VENV)
+        refuse_conflicts([claims_of(first, VENV), claims_of(second, VENV)])
 
 
 def test_a_large_file_is_never_held_whole(tmp_path: Path) -> None:
