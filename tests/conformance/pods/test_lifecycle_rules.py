@@ -19,7 +19,8 @@ def ordered(engine: Engine) -> Outcome:
     """Two init containers, two sidecars and two tasks."""
     shared = {"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}
     slow = "sleep 1; touch /shared/up; " + WAIT_FOR_TERM.format("slow", 7)
-    probe = {"exec": {"command": ["test", "-f", "/shared/up"]}, "periodSeconds": 1}
+    asked = {"exec": {"command": ["test", "-f", "/shared/up"]}, "timeoutSeconds": 10}
+    probe = {**asked, "periodSeconds": 1, "failureThreshold": 60}
     return engine.run(
         pod(
             "ordered",
@@ -177,7 +178,7 @@ def endless(engine: Engine) -> Outcome:
         pod(
             "endless",
             restartPolicy="Always",
-            activeDeadlineSeconds=6,
+            activeDeadlineSeconds=9,
             containers=[engine.container("main", "echo once more")],
         )
     )

@@ -88,7 +88,11 @@ def test_containers_share_one_network(engine: Engine) -> None:
 def probed(engine: Engine) -> Outcome:
     """Each container is probed in another way, all at the same time."""
     shared: dict[str, Any] = {"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}
-    exists = {"exec": {"command": ["test", "-f", "/shared/up"]}, "periodSeconds": 1}
+    exists = {
+        "exec": {"command": ["test", "-f", "/shared/up"]},
+        "periodSeconds": 1,
+        "timeoutSeconds": 10,
+    }
     dies = (
         "test -f /shared/{0} && exit 0; touch /shared/{0};"
         " trap 'echo {0} stopped; exit 1' TERM; while :; do sleep 0.05; done"
