@@ -99,16 +99,21 @@ def command() -> None:
 @click.option("--pod", type=click.File(), default="-", help="The pod; stdin by default.")
 @click.option("--primary", help="The container that runs the task.")
 @click.option("--gpus-add-up", is_flag=True, help="The task has GPUs too.")
+@output_option
 @_sidecar_options
-def attach_command(pod: Any, primary: str | None, gpus_add_up: bool, **options: Any) -> None:
-    """Print a pod with a server of kind ENGINE in it."""
-    document = _load(pod)
-    _print(_told(lambda: attach(document, _sidecar(options), primary, gpus_add_up=gpus_add_up)))
+def attach_command(
+    pod: Any, primary: str | None, gpus_add_up: bool, output: str, **options: Any
+) -> None:
+    """Print a pod with a server of kind ENGINE in it, as YAML."""
+    given = _load(pod)
+    made = _told(lambda: attach(given, _sidecar(options), primary, gpus_add_up=gpus_add_up))
+    _print(made, output)
 
 
 @command.command("render", epilog="Example: imagekit sidecar render ollama --model llama3.2")
+@output_option
 @_sidecar_options
-def render_command(**options: Any) -> None:
+def render_command(output: str, **options: Any) -> None:
     """Print what `attach` would add to a pod: lists of its spec, and the task's variables."""
     task = {"name": "primary", "image": options["gate_image"] or "TASK_IMAGE"}
     parts = _told(lambda: render(_sidecar(options), task))
@@ -124,7 +129,7 @@ def render_command(**options: Any) -> None:
         "env": parts.environment,
         "volumeMounts": parts.mounts,
     }
-    _print({key: list(members) for key, members in lists.items() if members})
+    _print({key: list(members) for key, members in lists.items() if members}, output)
 
 
 @command.command("lock", epilog="Example: imagekit sidecar lock hf://org/model > model.lock")
@@ -200,8 +205,11 @@ def _load(stream: Any) -> dict[str, Any]:
     return document
 
 
-def _print(document: dict[str, Any]) -> None:
-    click.echo(yaml.safe_dump(document, sort_keys=False), nl=False)
+def _print(document: dict[str, Any], output: str) -> None:
+    if output == "json":
+        print_json(document)
+    else:
+        click.echo(yaml.safe_dump(document, sort_keys=False), nl=False)
 
 
 def _told(make: Callable[[], Any]) -> Any:

@@ -42,6 +42,9 @@ def test_render_prints_what_would_be_added(capsys: pytest.CaptureFixture[str]) -
         "model-server-gate",
     ]
     assert set(document) == {"initContainers", "volumes", "env"}
+    words = ["sidecar", "render", "ollama", "--model", "llama3.2", "--output", "json"]
+    assert main(words) == 0
+    assert json.loads(capsys.readouterr().out) == document
 
 
 def test_check_lists_problems(path: str, capsys: pytest.CaptureFixture[str]) -> None:
