@@ -98,7 +98,7 @@ def _cell_specs(address: str, specs: Path) -> Path:
 
 def _largest(spec: Path) -> Path:
     """The image with the largest wheels, on the largest base."""
-    cells = [address for address in load_specs(spec) if bases.NAMES[-1] in address.name]
+    cells = [x for x, cell in load_specs(spec).items() if bases.NAMES[-1] in str(cell.base_image)]
     return max(cells, key=lambda address: _wheel_bytes(file.lock_path(address)))
 
 
