@@ -104,20 +104,21 @@ def plugin(root: Path) -> Spec:
 
 
 def cuda(root: Path) -> Spec:
-    """A base from a layout that says what CUDA bases say, with bash and without user 1000."""
+    """A base from a layout that says what CUDA bases say, and has no user 1000."""
     write_layout(cuda_base(read_layout(root.parent / "base")), root / "base")
     return {**_PLAIN, "name": "truth/cuda", "base_image": "oci:base", "packages": ["six"]}
 
 
-def cuda_base(debian: Image) -> Image:
-    """A stand-in: a Debian with files and settings as NVIDIA's bases have them."""
+def cuda_base(image: Image) -> Image:
+    """A stand-in: the Debian below an image, what NVIDIA's bases have, and no user but root."""
 
     def write(writer: Any) -> None:
         writer.file("usr/local/cuda-12.6/version.json", b'{"cuda": {"version": "12.6.3"}}')
         writer.symlink("usr/local/cuda", "/usr/local/cuda-12.6")
+        writer.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n")
         writer.file("etc/ld.so.conf.d/000_cuda.conf", b"/usr/local/cuda/targets/lib\n")
 
-    layer = LayerCache().make("cuda stand-in 1", write)
+    layer = LayerCache().make("cuda stand-in 2", write)
     settings = Settings(
         environment={
             "NVIDIA_VISIBLE_DEVICES": "all",
@@ -129,7 +130,8 @@ def cuda_base(debian: Image) -> Image:
         command=["bash"],
         labels={"maintainer": "nobody <nobody@example.com>"},
     )
-    return assemble(debian, [Addition(layer, "CUDA")], settings)
+    additions = [Addition(image.layers[0], "Debian"), Addition(layer, "CUDA")]
+    return assemble(None, additions, settings, platform=image.platform)
 
 
 SMALL = (modes, requirements)
