@@ -83,6 +83,7 @@ class _Build:
         prepared, request = self.prepared, self.prepared.request
         tag = prepared.plan.tag
         made = f"{_MADE}:{tag}"
+        engine.version()
         self.envd.use("moby-worker")
         base = base_image(prepared)
         loaded = loaded_base(engine, base, request.progress)

@@ -20,15 +20,19 @@ from imagekit.buildkit.endpoint import Endpoint
 from imagekit.errors import EngineError
 
 _TEXT_LIMIT = 1 << 20
+_ANSWER_SECONDS = 60.0
+"""For what an engine answers without any work."""
 
 
 class _Connection(http.client.HTTPConnection):
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, seconds: float | None) -> None:
         super().__init__("docker")
         self._endpoint = endpoint
+        self._seconds = seconds
 
     def connect(self) -> None:
         self.sock = self._endpoint.connect()
+        self.sock.settimeout(self._seconds)
 
 
 @final
@@ -62,8 +66,10 @@ class Engine:
             )
         return connection
 
-    def version(self) -> dict[str, Any]:
-        return self._json("GET", "/version")
+    def version(self, seconds: float = _ANSWER_SECONDS) -> dict[str, Any]:
+        """Raises EngineError where it does not answer in `seconds`; ask this before all else."""
+        with self._request("GET", "/version", seconds=seconds) as response:
+            return _document(response, self._checked)
 
     def info(self) -> dict[str, Any]:
         return self._json("GET", "/info")
@@ -155,8 +161,10 @@ class Engine:
         path: str,
         body: IO[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
+        *,
+        seconds: float | None = None,
     ) -> http.client.HTTPResponse:
-        connection = _Connection(self.endpoint)
+        connection = _Connection(self.endpoint, seconds)
         chunked = body is not None
         sent = {"Connection": "close", **(headers or {})}
         try:

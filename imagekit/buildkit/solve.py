@@ -122,10 +122,10 @@ class _Build:
         said = _without_prefixes(error.details() or "")
         where = f"building on {self._transport.address}"
         if error.code() == grpc.StatusCode.UNAVAILABLE:
-            running = self._reader.running_step
-            during = f" during {running!r}" if running else ""
+            step, printed = self._reader.running_step or ("", "")
+            during = f" during {step!r}" if step else ""
             return BuildError(
-                f"{where}: the connection to the worker was lost{during}: {said}",
+                f"{where}: the connection to the worker was lost{during}: {said}{_log(printed)}",
                 hint="it died, was restarted or can't be reached; build again",
             )
         hint = None
@@ -139,9 +139,7 @@ class _Build:
         name, output = failed
         if _FULL in output and hint is None:
             hint = "the step ran out of disk space on the worker"
-        lines = output.splitlines()[-_LINES_SHOWN:]
-        log = "".join(f"\n  | {line}" for line in lines)
-        return BuildError(f"{where}: {name}: {said}{log}", hint=hint)
+        return BuildError(f"{where}: {name}: {said}{_log(output)}", hint=hint)
 
     def _watch(self, updates: Any) -> None:
         try:
@@ -150,6 +148,10 @@ class _Build:
                     self._listener.hear(event)
         except grpc.RpcError:
             return  # the answer's own error says more
+
+
+def _log(output: str) -> str:
+    return "".join(f"\n  | {line}" for line in output.splitlines()[-_LINES_SHOWN:])
 
 
 def _entries(caches: Sequence[Cache]) -> list[dict[str, Any]]:

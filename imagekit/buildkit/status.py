@@ -95,14 +95,16 @@ class Reader:
         """Name and last output of the step that failed, if one did."""
         if self._failed is None:
             return None
-        output = self._tail.get(self._failed, b"").decode(errors="replace").strip()
-        return self._steps[self._failed].name, output
+        return self._steps[self._failed].name, self._printed(self._failed)
 
     @property
-    def running_step(self) -> str | None:
-        """Name of a step that has begun and not ended."""
-        running = [s.name for s in self._steps.values() if s.started is not None and not s.ended]
-        return running[-1] if running else None
+    def running_step(self) -> tuple[str, str] | None:
+        """Name and last output of a step that has begun and not ended."""
+        running = [d for d, s in self._steps.items() if s.started is not None and not s.ended]
+        return (self._steps[running[-1]].name, self._printed(running[-1])) if running else None
+
+    def _printed(self, digest: str) -> str:
+        return self._tail.get(digest, b"").decode(errors="replace").strip()
 
     def _vertex(self, vertex: Mapping[str, Any]) -> Iterator[Event]:
         digest = vertex.get("digest", "")

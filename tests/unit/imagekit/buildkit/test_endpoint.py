@@ -3,11 +3,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 from pathlib import Path
 
 import pytest
 
 from imagekit.buildkit.endpoint import Certificates, Endpoint, find_endpoint
+from imagekit.buildkit.engine import Engine
 from imagekit.errors import EngineError
 
 
@@ -73,3 +75,13 @@ def test_other_kinds_of_hosts_are_refused_by_name(url: str) -> None:
     """With what can be done instead."""
     with pytest.raises(EngineError, match="can't connect"):
         Endpoint(url).connect()
+
+
+def test_an_engine_that_does_not_answer_is_said(tmp_path: Path) -> None:
+    """After a while, and not never."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "engine"))
+        listener.listen()
+        engine = Engine(Endpoint(f"unix://{tmp_path}/engine"))
+        with pytest.raises(EngineError, match=r"asking the Docker Engine at unix://.*timed out"):
+            engine.version(seconds=0.2)
