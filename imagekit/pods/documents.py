@@ -26,6 +26,10 @@ _TEMPLATES = frozenset(
 )  # fmt: skip
 
 
+_UNREADABLE = (yaml.YAMLError, ValueError, RecursionError)
+"""ValueError: PyYAML lets those of dates that are none through."""
+
+
 @dataclass(frozen=True, slots=True)
 class Data:
     """Everything that pods refer to by name: the keys of each secret and config map."""
@@ -48,7 +52,7 @@ def load_documents(text: str, source: str) -> tuple[dict[str, Any], Data]:
     """
     try:
         documents = [each for each in yaml.safe_load_all(text) if each is not None]
-    except yaml.YAMLError as error:
+    except _UNREADABLE as error:
         raise PodError(source, [f"this is no YAML: {error}"]) from error
     pods, data, problems = [], Data(), []
     for document in _flattened(documents):
@@ -97,7 +101,7 @@ def _keys_in(folder: Path, kind: DataKind) -> Iterator[tuple[str, bytes]]:
 def _data_in_file(path: Path, kind: DataKind) -> Data:
     try:
         documents = [each for each in yaml.safe_load_all(path.read_text("utf-8")) if each]
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, *_UNREADABLE) as error:
         raise PodError(str(path), [f"reading it: {error}"]) from error
     data, problems = Data(), []
     for document in _flattened(documents):
@@ -115,14 +119,15 @@ def _data_in_file(path: Path, kind: DataKind) -> Data:
 def _flattened(documents: Iterable[Any]) -> Iterator[Any]:
     """`kubectl get -o yaml` gives a List of several."""
     for document in documents:
-        if isinstance(document, dict) and document.get("kind") == "List":
-            yield from document.get("items") or ()
+        items = document.get("items") if isinstance(document, dict) else None
+        if isinstance(items, list) and document.get("kind") == "List":
+            yield from items
         else:
             yield document
 
 
 def _no_pod(kind: Any) -> str:
-    if kind in _TEMPLATES:
+    if isinstance(kind, str) and kind in _TEMPLATES:
         return f"a {kind} makes pods, and is none: take its template, with `kind: Pod` and a name"
     return f"kind {kind!r} is not run here: a Pod, and Secrets and ConfigMaps beside it"
 
@@ -130,12 +135,13 @@ def _no_pod(kind: Any) -> str:
 def _data_problems(document: Mapping[str, Any]) -> Iterator[str]:
     """Never quotes a value."""
     kind = document["kind"]
-    name = (document.get("metadata") or {}).get("name")
+    metadata = document.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
     if not isinstance(name, str):
         yield f"a {kind} without metadata.name"
     for key in ("data", "stringData", "binaryData"):
         values = document.get(key) or {}
-        if not isinstance(values, dict) or not all(isinstance(v, str) for v in values.values()):
+        if not isinstance(values, dict) or not all(map(_is_text, values, values.values())):
             yield f"{kind} {name}: {key} is no mapping of strings"
         elif _is_encoded(kind, key):
             for inner, text in values.items():
@@ -143,6 +149,10 @@ def _data_problems(document: Mapping[str, Any]) -> Iterator[str]:
                     base64.b64decode("".join(text.split()), validate=True)
                 except (binascii.Error, ValueError):
                     yield f"{kind} {name}: {key}.{inner} is no base64"
+
+
+def _is_text(key: Any, value: Any) -> bool:
+    return isinstance(key, str) and isinstance(value, str)
 
 
 def _is_encoded(kind: str, key: str) -> bool:
