@@ -4,10 +4,33 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from imagekit.pods.fields import POD, Leaf
+
+_REQUIRED: Mapping[str, Sequence[str]] = {
+    "ports": ("containerPort",),
+    "httpGet": ("port",),
+    "tcpSocket": ("port",),
+    "sleep": ("seconds",),
+    "httpHeaders": ("name",),
+    "hostAliases": ("ip",),
+    "secretKeyRef": ("name", "key"),
+    "configMapKeyRef": ("name", "key"),
+    "secretRef": ("name",),
+    "configMapRef": ("name",),
+    "fieldRef": ("fieldPath",),
+    "resourceFieldRef": ("resource",),
+    "secret.items": ("key", "path"),
+    "configMap.items": ("key", "path"),
+    "downwardAPI.items": ("path",),
+    "hostPath": ("path",),
+    "persistentVolumeClaim": ("claimName",),
+    "image": ("reference",),
+}
+"""What a mapping can't do without, by the end of its path; `rules` looks at the rest."""
 
 
 def refusals(document: Any, table: Any = POD, path: str = "") -> Iterator[str]:
@@ -28,6 +51,8 @@ def _in_list(document: Any, table: Any, path: str) -> Iterator[str]:
         yield f"{path}: {document!r} is no list"
         return
     for place, item in enumerate(document):
+        if item is None:
+            yield f"{path}[{place}]: is empty"
         yield from refusals(item, table, f"{path}[{place}]")
 
 
@@ -35,6 +60,10 @@ def _in_mapping(document: Any, table: Mapping[str, Any], path: str) -> Iterator[
     if not isinstance(document, Mapping):
         yield f"{path or 'the document'}: {document!r} is no mapping"
         return
+    bare = re.sub(r"\[\d+\]", "", path)
+    for end, names in _REQUIRED.items():
+        if f".{bare}".endswith(f".{end}"):
+            yield from (f"{path}.{n}: is missing" for n in names if document.get(n) is None)
     for name, value in document.items():
         inner = f"{path}.{name}" if path else str(name)
         if name in table:

@@ -55,6 +55,33 @@ def container(**more: Any) -> dict[str, Any]:
         (pod(terminationGracePeriodSeconds=True), "spec.terminationGracePeriodSeconds: True is no"),
         (pod(hostPID=True), "spec.hostPID: True: only False"),
         ([], "the document: [] is no mapping"),
+        (pod(containers=[None]), "spec.containers[0]: is empty"),
+        (container(env=[None]), "spec.containers[0].env[0]: is empty"),
+        (
+            container(ports=[{"hostPort": 1}]),
+            "spec.containers[0].ports[0].containerPort: is missing",
+        ),
+        (
+            container(livenessProbe={"httpGet": {}}),
+            "spec.containers[0].livenessProbe.httpGet.port: is missing",
+        ),
+        (
+            container(lifecycle={"preStop": {"sleep": {}}}),
+            "spec.containers[0].lifecycle.preStop.sleep.seconds: is missing",
+        ),
+        (
+            container(env=[{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s"}}}]),
+            "spec.containers[0].env[0].valueFrom.secretKeyRef.key: is missing",
+        ),
+        (pod(hostAliases=[{"hostnames": ["a"]}]), "spec.hostAliases[0].ip: is missing"),
+        (
+            pod(volumes=[{"name": "v", "secret": {"items": [{"key": "a"}]}}]),
+            "spec.volumes[0].secret.items[0].path: is missing",
+        ),
+        (
+            pod(volumes=[{"name": "v", "image": {}}]),
+            "spec.volumes[0].image.reference: is missing",
+        ),
     ],
 )
 def test_a_field_is_refused_by_its_path(document: Any, problem: str) -> None:
