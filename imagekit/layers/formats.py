@@ -12,7 +12,7 @@ WHEELS = "wheels-1"
 TREE = "tree-1"
 """How files are laid down (`tree.py`)."""
 
-JOB = "job-1"
+JOB = "job-2"
 """How what a job changed is kept (`jobs/sandbox.py`)."""
 
 BYTECODE = "2"

@@ -48,7 +48,7 @@ class LayerWriter:
         self._diff_id = hashlib.sha256()
         self._size_bytes = 0
         self._pending = bytearray()
-        self._paths: set[str] = set()
+        self._owners: dict[str, tuple[int, int, int]] = {}
 
     def directory(self, path: str, *, mode: int = 0o755, uid: int = 0, gid: int = 0) -> None:
         self._begin(tar.Entry(path, tar.DIRECTORY, 0, mode, uid, gid))
@@ -57,10 +57,13 @@ class LayerWriter:
         self._begin(tar.Entry(path, tar.SYMBOLIC_LINK, 0, 0o777, uid, gid, target))
 
     def hard_link(self, path: str, target: str) -> None:
-        """`target` is the image path of a file that this layer already holds."""
-        if target not in self._paths:
+        """`target` is the image path of a file that this layer already holds.
+
+        Its mode and owner are said again: Docker sets them from here.
+        """
+        if target not in self._owners:
             raise IntegrityError(f"hard link to a file outside its layer: {path} -> {target}")
-        self._begin(tar.Entry(path, tar.HARD_LINK, 0, 0o644, 0, 0, target))
+        self._begin(tar.Entry(path, tar.HARD_LINK, 0, *self._owners[target], target))
 
     def file(
         self, path: str, data: bytes, *, mode: int = 0o644, uid: int = 0, gid: int = 0
@@ -127,12 +130,12 @@ class LayerWriter:
         )
 
     def _begin(self, entry: tar.Entry) -> None:
-        if entry.path in self._paths:
+        if entry.path in self._owners:
             raise IntegrityError(f"{entry.path}: written twice into one layer")
         parent = entry.path.rpartition("/")[0]
-        if parent and parent not in self._paths:
+        if parent and parent not in self._owners:
             self.directory(parent)
-        self._paths.add(entry.path)
+        self._owners[entry.path] = (entry.mode, entry.uid, entry.gid)
         self._plain(tar.header(entry))
 
     def _plain(self, data: bytes) -> None:
