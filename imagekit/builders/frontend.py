@@ -65,7 +65,7 @@ def prepare(request: BuildRequest, lock: Lock) -> Prepared:
     """
     spec, path = request.spec, request.spec_path
     base = open_base(spec, path, lock, request.progress)
-    made_by = dockerfile_identity()
+    made_by = dockerfile_identity(lock)
     plan = plan_of(spec, path, lock, base_layers=base.layer_count, made_by=made_by)
     refuse_unwritable(plan.steps)
     return Prepared(request, lock, base, plan)

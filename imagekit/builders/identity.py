@@ -49,7 +49,7 @@ def identity(spec: ImageSpec, lock: Lock) -> Mapping[str, str]:
     if spec.builder == "envd":
         native = native_identity(lock, bytecode=spec.compile_bytecode)
         return {**native, "builder": "envd", "template": _digest_of(_ENVD)}
-    return dockerfile_identity()
+    return dockerfile_identity(lock)
 
 
 def native_identity(lock: Lock, *, bytecode: bool) -> Mapping[str, str]:
@@ -63,14 +63,22 @@ def native_identity(lock: Lock, *, bytecode: bool) -> Mapping[str, str]:
     }
     if bytecode:
         found["bytecode"] = formats.BYTECODE
-    if lock.base["kind"] == "debian" or lock.apt is not None:
+    if lock.base["kind"] == "debian":
         found["debian"] = workings()
-    return found
+    return found | _apt(lock)
 
 
-def dockerfile_identity() -> Mapping[str, str]:
+def dockerfile_identity(lock: Lock) -> Mapping[str, str]:
     """Of builders that work by a Dockerfile: a digest of what writes it."""
-    return {"builder": "dockerfile", "template": _digest_of(_DOCKERFILE)}
+    return {"builder": "dockerfile", "template": _digest_of(_DOCKERFILE)} | _apt(lock)
+
+
+def _apt(lock: Lock) -> dict[str, str]:
+    if lock.apt is None:
+        return {}
+    from imagekit.debian.apt.recipe import apt_workings  # noqa: PLC0415 - few have any
+
+    return {"apt": apt_workings()}
 
 
 @cache

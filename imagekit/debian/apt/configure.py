@@ -24,6 +24,15 @@ FORGET = (
 
 _OPTIONS = "--force-unsafe-io --force-confdef --force-confold --log=/dev/null"
 _SETTINGS = "/etc/dpkg/dpkg.cfg.d/imagekit"
+_MANUALS = """\
+made=
+for number in 1 5 7 8; do
+  folder=/usr/share/man/man$number
+  [ -d $folder ] || { mkdir -p $folder; made="$made $folder"; }
+done
+"""
+"""Alternatives link manual pages, and fail without their folders, as slim bases are."""
+
 _NO_SERVICES = """\
 if [ ! -e /usr/sbin/policy-rc.d ]; then
   trap 'rm -f /usr/sbin/policy-rc.d' EXIT
@@ -46,14 +55,14 @@ def dpkg_script(found: AptSet, *, embedded: bool) -> str:
         "set -e\n"
         "export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true\n"
         f"{_settings() if embedded else ''}"
-        # Alternatives link manual pages, and fail without their folders, as slim bases are.
-        "mkdir -p /usr/share/man/man1 /usr/share/man/man5 /usr/share/man/man7 /usr/share/man/man8\n"
+        f"{_MANUALS}"
         f"{_NO_SERVICES}"
         f"cd {DEBS}\n"
         f"dpkg {_OPTIONS} --auto-deconfigure --force-depends --unpack {names}\n"
         "cd /\n"
         # The second time only what failed says why, at the end of all output.
         f"dpkg {_OPTIONS} --configure --pending || dpkg {_OPTIONS} --configure --pending\n"
+        'for folder in $made; do rmdir "$folder" 2>/dev/null || true; done\n'
     )
 
 

@@ -61,7 +61,7 @@ def test_1_the_tag_identifies_the_image(project: Project) -> None:
     other_python = dataclasses.replace(lock.target, python_version="3.11.3")
     tags = [
         tag(project),
-        tag(project, made_by=identity.dockerfile_identity()),
+        tag(project, made_by=identity.dockerfile_identity(lock)),
         tag(project, made_by={**native, "wheels": "wheels-0"}),
         tag(project, made_by=identity.native_identity(lock, bytecode=True)),
         tag(project, lock=dataclasses.replace(lock, runtime=RuntimePin("1", "ab" * 32))),

@@ -52,7 +52,7 @@ class Worked:
 
     @property
     def members(self) -> set[str]:
-        return self._writer._paths
+        return set(self._writer._owners)
 
 
 def worked(
