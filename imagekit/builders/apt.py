@@ -137,17 +137,27 @@ class _Apt:
         return recipe_of(kind, base=self._context.base, debs=digests, made_by=made_by, **parts)
 
     def _download(self, packages: Sequence[DebPackage]) -> Mapping[str, Path]:
-        from imagekit.debian.assemble import download_packages  # noqa: PLC0415 - plans fetch none
-        from imagekit.debian.releases import release_named  # noqa: PLC0415
-        from imagekit.debian.sources import find_mirrors  # noqa: PLC0415
+        return fetch_debs(self._found, packages, self._context.options, self._context.progress)
 
-        options = self._context.options
-        mirrors = find_mirrors(
-            os.environ,
-            mirror=options.get("debian_mirror"),
-            security_mirror=options.get("debian_security_mirror"),
-        )
-        release = release_named(self._found.release)
-        architecture = self._found.architecture
-        progress = self._context.progress
-        return download_packages(packages, release, architecture, mirrors, progress=progress)
+
+def fetch_debs(
+    found: AptSet,
+    packages: Sequence[DebPackage],
+    options: Mapping[str, str],
+    progress: Progress,
+) -> Mapping[str, Path]:
+    """Some of the packages that `found` speaks of as files of this machine, by sha256.
+
+    Raises FetchError where one is nowhere any more.
+    """
+    from imagekit.debian.assemble import download_packages  # noqa: PLC0415 - plans fetch none
+    from imagekit.debian.releases import release_named  # noqa: PLC0415
+    from imagekit.debian.sources import find_mirrors  # noqa: PLC0415
+
+    mirrors = find_mirrors(
+        os.environ,
+        mirror=options.get("debian_mirror"),
+        security_mirror=options.get("debian_security_mirror"),
+    )
+    release = release_named(found.release)
+    return download_packages(packages, release, found.architecture, mirrors, progress=progress)

@@ -24,10 +24,11 @@ from imagekit.oci.layer import FileLayer
 from imagekit.progress import watched
 
 
-def base_image(prepared: Prepared) -> Image:
+def base_image(prepared: Prepared, *, jobs: bool = True) -> Image:
     """The same base, with the same layers, as the native builder starts from.
 
-    It is made here where it is no image already. Debian packages of the plan lie on it.
+    It is made here where it is no image already. Debian packages of the plan lie on it; without
+    `jobs` their scripts are left to a step of the builder's (`deb_entries`).
     """
     image, debian = prepared.base.image, prepared.debian
     if image is not None and not debian:
@@ -38,7 +39,8 @@ def base_image(prepared: Prepared) -> Image:
             made = prepared.base.layerings(bytecode=prepared.bytecode)
             image = _laid_over(None, made, prepared, sources)
         above = [layering for step in debian for layering in prepared.base.packages(step.section)]
-        return _laid_over(image, above, prepared, sources)
+        wanted = [each for each in above if jobs or not isinstance(each.write, Job)]
+        return _laid_over(image, wanted, prepared, sources)
     finally:
         sources.close()
 

@@ -121,7 +121,7 @@ class _Platform:
         named = registry_base(self.prepared)
         if named is not None:
             return frontend_input(self.prepared, named, link=True)
-        base = base_image(self.prepared)
+        base = base_image(self.prepared, jobs=False)
         given = frontend_input(self.prepared, SENT_BASE, link=True)
         options = {**given.options, f"context:{SENT_BASE}": f"oci-layout://imagekit@{base.digest}"}
         return replace(given, offer=replace(given.offer, images=[base]), options=options)

@@ -49,4 +49,4 @@ def _base_name(engine: Engine, prepared: Prepared) -> str:
     named = registry_base(prepared)
     if named is not None:
         return named
-    return loaded_base(engine, base_image(prepared), prepared.request.progress)
+    return loaded_base(engine, base_image(prepared, jobs=False), prepared.request.progress)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagekit.builders.base import Base, open_base
+from imagekit.builders.deb_entries import deb_entries
 from imagekit.builders.dockerfile_context import context_entries, secrets
 from imagekit.builders.identity import dockerfile_identity
 from imagekit.builders.model import BuildRequest
@@ -79,6 +80,8 @@ def frontend_input(prepared: Prepared, base: str, *, link: bool) -> Input:
     entries = context_entries(
         plan, prepared.lock, rendered.stages, request.supply(prepared.lock), progress
     )
+    debs = deb_entries(prepared.lock, request.spec.builder_options, progress)
+    entries = arranged([*entries, *debs])
     options = {f"build-arg:{name}": value for name, value in rendered.arguments.items()}
     options |= {"filename": "Dockerfile", "target": "image"}
     options["platform"] = prepared.lock.target.platform

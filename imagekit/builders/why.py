@@ -28,6 +28,7 @@ from imagekit.planning.steps import (
 
 _OURS = "imagekit: "
 _SOURCE, _COPIES = "source ", "copied files"
+_DEBIAN = ("apt ", "dpkg")
 
 Became = Literal["changed", "new", "gone"]
 
@@ -153,6 +154,8 @@ class _Comparison:
             return Cause("field", "source_copy_mode" if asked else "source_root")
         if origin.startswith(_COPIES):
             return Cause("field", "copy")
+        if origin.startswith(_DEBIAN):
+            return next(self._sides.of_debian(), None)
         return next(self._sides.of_wheels(_wheel_names(origin)), None)
 
     def _of_files(self, step: CopyFiles, before: str | None) -> Iterator[Cause]:

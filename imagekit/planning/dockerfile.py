@@ -96,6 +96,7 @@ def render_dockerfile(plan: Plan, base: str, *, link: bool = True) -> Dockerfile
         "base": base,
         "pinned": ":" in base.rpartition("/")[2],
         "debian": [line for step in plan.steps for line in _debian(step)],
+        "dpkg": any(isinstance(x, InstallDebian) and x.section["scripts"] for x in plan.steps),
         "link": link,
         "user": any(isinstance(step, AddUser) for step in plan.steps),
         "stages": stages,
