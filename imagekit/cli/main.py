@@ -17,6 +17,7 @@ from imagekit import interrupts, usage
 from imagekit.errors import ImagekitError, SpecError
 
 VERBS: Mapping[str, str] = {
+    "init": "Write a first spec for a project.",
     "build": "Build an image from each spec.",
     "plan": "Say what a build will come to, layer by layer.",
     "why": "Name what changed each layer since the last build.",

@@ -21,6 +21,7 @@ _HEADER = "# Made by `imagekit lock`: what the image holds, by digest. Not meant
 _FORMAT = 2
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _GLIBC = re.compile(r"2\.\d{1,3}")
+_PINNED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*==[^\s;,\[]+ --hash=sha256:[0-9a-f]{64}")
 _PYTHON = re.compile(r"3\.\d{1,2}\.\d{1,3}\S*")
 _WHEEL = re.compile(
     r"(?P<name>[\w.]+)-(?P<version>[\w.!+]+)(-\d[\w.]*)?-[\w.]+-[\w.]+-(?P<platforms>[\w.]+)\.whl",
@@ -168,6 +169,8 @@ def _platform(lock: Lock) -> dict[str, Any]:
     }
     if lock.apt is not None:
         section["apt"] = dict(lock.apt)
+    if lock.at_start:
+        section["at-start"] = list(lock.at_start)
     if lock.layers:
         section["layers"] = [_layer(layer) for layer in lock.layers]
     return section
@@ -218,7 +221,14 @@ def _lock(document: Mapping[str, Any], own: Mapping[str, Any], at: Mapping[str, 
         uv_version=take(own, "uv", str),
         apt=take(at, "apt", dict) if "apt" in at else None,
         layers=tuple(_known_layer(each) for each in at.get("layers", [])),
+        at_start=tuple(map(_pinned, at.get("at-start", []))),
     )
+
+
+def _pinned(line: object) -> str:
+    if not isinstance(line, str) or not _PINNED.fullmatch(line):
+        raise MalformedError(f"at-start has {line!r:.100}, which is no pinned package")
+    return line
 
 
 def _is_for(package: Mapping[str, Any], target: Target) -> bool:

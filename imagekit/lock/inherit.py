@@ -48,6 +48,7 @@ def with_inherited(spec: ImageSpec, parent: Stood, lock: Lock) -> ImageSpec:
     return dataclasses.replace(
         spec,
         packages=[*spec.packages, *pins],
+        runtime_packages=[*spec.runtime_packages, *parent.spec.runtime_packages],
         object_storage=False,  # the parent has it, or leaves it out
         pip_index=spec.pip_index or parent.spec.pip_index,
         pip_extra_index_url=[*spec.pip_extra_index_url, *further],

@@ -110,7 +110,8 @@ class Lock:
     `base` is kept as the base's own module wrote it, with its `kind` (`debian` or `oci`); when
     its suites were released, or where its image lies, is no part of what it is. The same holds
     for `apt`, the Debian packages on top of it. `layers` is what builds came to: with it a machine
-    that has built nothing knows the image's digest.
+    that has built nothing knows the image's digest. `at_start` are the packages that a container
+    installs before its task, as lines of a requirements.txt with their hashes.
     """
 
     spec_digest: str
@@ -121,6 +122,7 @@ class Lock:
     uv_version: str
     apt: Mapping[str, Any] | None = field(default=None, hash=False)
     layers: tuple[KnownLayer, ...] = ()
+    at_start: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -132,6 +134,8 @@ class Lock:
             "python": [self.target.python_version, self.target.python_path],
             "runtime": None if self.runtime is None else self.runtime.sha256,
         }
+        if self.at_start:
+            decisive["at start"] = list(self.at_start)
         if self.apt is not None:
             decisive["apt"] = {k: v for k, v in self.apt.items() if k not in _BASE_HINTS}
         encoded = json.dumps(decisive, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -18,7 +18,7 @@ from imagekit.lock.base import Base, debian_mirrors, resolve_base
 from imagekit.lock.ensure import ensure_lock, runtime_of
 from imagekit.lock.inherit import inheriting, lock_for, with_inherited
 from imagekit.lock.model import Lock, LockedWheel, RuntimePin, Target
-from imagekit.lock.resolve import resolve_packages
+from imagekit.lock.resolve import resolve_at_start, resolve_packages
 from imagekit.lock.sources.builder import SourceBuilder
 from imagekit.progress import Progress
 from imagekit.spec.digest import spec_digest
@@ -99,13 +99,26 @@ class _Asked:
             environ=self.environ,
         )
 
+    def at_start(
+        self, spec: ImageSpec, target: Target, image: Sequence[LockedWheel]
+    ) -> tuple[str, ...]:
+        return resolve_at_start(
+            spec,
+            self.path.parent,
+            target,
+            image=image,
+            sources=self.sources,
+            environ=self.environ,
+        )
+
 
 def _on_image(asked: _Asked, platform: str, preferences: Sequence[LockedWheel]) -> Lock:
     spec, environ, progress = asked.spec, asked.environ, asked.progress
     base = resolve_base(spec, asked.path.parent, platform, environ=environ, progress=progress)
     packages = asked.packages(spec, base.target, preferences)
     apt = _apt(spec, asked.path, base, environ, progress) if spec.apt_packages else None
-    return Lock(asked.digest, base.target, base.section, packages, None, uv.version(), apt)
+    made = Lock(asked.digest, base.target, base.section, packages, None, uv.version(), apt)
+    return dataclasses.replace(made, at_start=asked.at_start(spec, base.target, packages))
 
 
 def _on_spec(asked: _Asked, parent: Stood, below: Lock, preferences: Sequence[LockedWheel]) -> Lock:
@@ -113,7 +126,8 @@ def _on_spec(asked: _Asked, parent: Stood, below: Lock, preferences: Sequence[Lo
     wanted = with_inherited(asked.spec, parent, below)
     packages = asked.packages(wanted, below.target, preferences)
     made = Lock(asked.digest, below.target, below.base, packages, None, uv.version())
-    return inheriting(made, below)
+    whole = inheriting(made, below)
+    return dataclasses.replace(whole, at_start=asked.at_start(wanted, below.target, whole.packages))
 
 
 def _apt(

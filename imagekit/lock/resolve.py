@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -65,7 +66,7 @@ def resolve_packages(
     lines, requirements = _required(spec, folder, target)
     if requirements is None:
         _refuse_other_versions(spec, lines)
-    wanted = _with_object_storage(spec, lines)
+    wanted = _with_installer(spec, _with_object_storage(spec, lines), lines)
     if not wanted and not lines:
         return ()
     asked = with_secrets(spec, folder)
@@ -83,10 +84,44 @@ def resolve_packages(
             options=uv_options(spec.pip_extra_args or ""),
         )
         environ = {**environ, **resolver_variables(spec, folder)}
-        added = len(wanted) > len(spec.packages)
+        added = OBJECT_STORAGE in wanted
         packages = _compiled(request, sources, environ, adds_storage=added)
     choice = _Choice(target, supported_tags(target), _allowed_hashes(lines), sources, built)
     return tuple(sorted(map(choice.wheel, packages), key=lambda wheel: wheel.name))
+
+
+def resolve_at_start(
+    spec: ImageSpec,
+    folder: Path,
+    target: Target,
+    *,
+    image: Sequence[LockedWheel],
+    sources: SourceBuilder,
+    environ: Mapping[str, str],
+) -> tuple[str, ...]:
+    """What a container installs for `runtime_packages` beside the wheels of its `image`.
+
+    Lines of a requirements.txt, each with one version and one hash. Raises as `resolve_packages`.
+    """
+    if not spec.runtime_packages:
+        return ()
+    pins = [f"{wheel.name}=={wheel.version}" for wheel in image if wheel.built is None]
+    wanted = dataclasses.replace(
+        spec,
+        packages=[*pins, *spec.runtime_packages],
+        requirements=None,
+        object_storage=False,
+        runtime_packages=(),
+    )
+    found = resolve_packages(
+        wanted, folder, target, preferences=(), sources=sources, environ=environ
+    )
+    there = {wheel.name for wheel in image}
+    missing = [wheel for wheel in found if wheel.name not in there]
+    built = [wheel.name for wheel in missing if wheel.built is not None]
+    if built:
+        raise LockError(f"runtime_packages: {', '.join(built)} comes without a wheel")
+    return tuple(f"{each.name}=={each.version} --hash=sha256:{each.sha256}" for each in missing)
 
 
 def _required(
@@ -116,6 +151,16 @@ def _refuse_other_versions(spec: ImageSpec, pins: Sequence[RequirementLine]) -> 
                 f"packages wants {masked(text)}, and {spec.requirements} has {masked(str(pin))}",
                 hint="leave it out of packages, or lock the project anew",
             )
+
+
+def _with_installer(
+    spec: ImageSpec, wanted: tuple[str, ...], lines: Sequence[RequirementLine]
+) -> tuple[str, ...]:
+    """What installs `runtime_packages` at the start, unless the spec has it."""
+    named = {canonicalize_name(parse(text).name) for text in wanted}
+    if not spec.runtime_packages or {"uv", "pip"} & {*named, *(line.name for line in lines)}:
+        return wanted
+    return (*wanted, "uv")
 
 
 def _with_object_storage(spec: ImageSpec, lines: Sequence[RequirementLine]) -> tuple[str, ...]:

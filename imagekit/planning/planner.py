@@ -115,7 +115,7 @@ def make_plan(
     if lock.runtime is not None and not any(isinstance(x, InstallRuntime) for x in steps):
         named = any(wheel.name == "flytekit" for wheel in lock.packages)
         steps.append(InstallRuntime(lock.runtime, spec.compile_bytecode, flyte_names=not named))
-    configure = _configure(spec, venv, below)
+    configure = _configure(spec, lock, venv, below)
     steps += _copies(spec, files, configure.workdir)
     if spec.commands:
         steps.append(RunCommands(tuple(spec.commands), configure.env, files.secrets))
@@ -194,11 +194,13 @@ def _loaded(root: Path, files: Collection[Path]) -> tuple[Node, ...]:
     return tuple(sorted((node for (node,) in found), key=lambda node: node.path.split("/")))
 
 
-def _configure(spec: ImageSpec, venv: Venv, below: Below | None) -> Configure:
+def _configure(spec: ImageSpec, lock: Lock, venv: Venv, below: Below | None) -> Configure:
     """What the spec says; what it leaves out its parent says, where it has one, or our defaults."""
     parent = _defaults(venv) if below is None else below.plan.configuration
+    # What the runtime reads: entrypoint/contract.py.
+    at_start = {"IMAGEKIT_RUNTIME_PACKAGES": "\n".join(lock.at_start)} if lock.at_start else {}
     return Configure(
-        {**parent.env, **spec.env},
+        {**parent.env, **at_start, **spec.env},
         parent.entrypoint if spec.entrypoint is None else tuple(spec.entrypoint),
         spec.user or parent.user,
         spec.workdir or parent.workdir,

@@ -41,6 +41,8 @@ def spec_digest(spec: ImageSpec, folder: Path) -> str:
     folders = _folders(spec, folder)
     if folders:
         decisive["folders"] = folders
+    if spec.runtime_packages:
+        decisive["runtime_packages"] = sorted(map(_canonical, spec.runtime_packages))
     for name in ("pip_extra_args", "python_exec"):
         if getattr(spec, name) is not None:
             decisive[name] = getattr(spec, name)

@@ -130,6 +130,16 @@ class ImageSpec:
             unordered=True,
         ),
     )
+    runtime_packages: Sequence[str] = field(
+        default=(),
+        metadata=_about(
+            "texts",
+            "Packages that a container installs before its task, and no layer has. The lock holds "
+            "each with its hash: these very files are installed, or the task does not start. Adds "
+            "`uv` to the packages, unless they have uv or pip.",
+            unordered=True,
+        ),
+    )
     object_storage: bool = field(
         default=True,
         metadata=_about(
@@ -283,7 +293,6 @@ class ImageSpec:
     registry_config: str | None = field(
         default=None, metadata=_later("text", "`docker login` leaves credentials for registries")
     )
-    runtime_packages: Sequence[str] = field(default=(), metadata=_later("texts", "use packages"))
 
     def __post_init__(self) -> None:
         problems = []

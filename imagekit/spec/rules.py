@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -228,6 +228,12 @@ def _allow_build(value: bool | Iterable[str]) -> Iterator[Finding]:
             yield Finding("allow_build", message, "names alone, no versions or URLs", item=name)
 
 
+def _runtime_packages(value: Iterable[str]) -> Iterator[Finding]:
+    for text in value:
+        for finding in _package(text):
+            yield replace(finding, field="runtime_packages")
+
+
 def _requirements(value: str) -> Iterator[Finding]:
     name = PurePosixPath(value).name
     if is_lock(name) or name.endswith(".txt"):
@@ -376,6 +382,7 @@ _RULES: Mapping[str, Callable[[Any], Iterator[Finding]]] = {
     "pip_extra_index_url": _pip_extra_index_url,
     "apt_packages": _apt_packages,
     "commands": _commands,
+    "runtime_packages": _runtime_packages,
     "tag_format": _tag_format,
     "python_exec": _python_exec,
     "pip_extra_args": _pip_extra_args,
