@@ -88,6 +88,7 @@ def as_sets(pod: dict[str, Any]) -> Any:
     return unordered(pod)
 
 
+@settings(deadline=None)
 @given(PODS, sidecars())
 def test_attaching_again_changes_nothing(pod: dict[str, Any], sidecar: Sidecar) -> None:
     """Where it could be attached at all."""
@@ -96,6 +97,7 @@ def test_attaching_again_changes_nothing(pod: dict[str, Any], sidecar: Sidecar) 
         assert attached(once, sidecar) == once
 
 
+@settings(deadline=None)
 @given(PODS, sidecars())
 def test_nothing_of_the_pod_is_lost(pod: dict[str, Any], sidecar: Sidecar) -> None:
     """Every value is where it was, in its order, and the pod that was given is as it was."""
@@ -106,6 +108,7 @@ def test_nothing_of_the_pod_is_lost(pod: dict[str, Any], sidecar: Sidecar) -> No
         assert holds(result, pod)
 
 
+@settings(deadline=None)
 @given(PODS, sidecars(), sidecars())
 def test_the_order_of_two_does_not_matter(
     pod: dict[str, Any], one: Sidecar, other: Sidecar
