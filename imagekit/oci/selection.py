@@ -59,7 +59,7 @@ def select_all(source: BlobSource, index: Document, reference: str | None = None
     found = _named(index, reference)
     if len(found) == 1 and found[0].media_type in media_types.INDEXES:
         _, inner = read_json(source, found[0], "index")
-        parts = _named(inner, None)
+        parts = [part for part in _named(inner, None) if _ATTESTATION not in part.annotations]
         if all(part.media_type in media_types.MANIFESTS and part.platform for part in parts):
             whole = ImageIndex(tuple(read_image(source, part) for part in parts))
             # Others may have put more into theirs than we would write again.
