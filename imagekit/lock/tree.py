@@ -16,6 +16,7 @@ _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 _LINK_LIMIT = 40
 _LARGEST_BYTES = 256 << 20
+_LAYER_BYTES = 64 << 30
 
 Inspect = Callable[[bytes], str]
 """Turns a file's content into what is kept of it."""
@@ -81,6 +82,8 @@ class Tree:
         return any(path.startswith(folder.strip("/") + "/") for path in self._nodes)
 
     def _add(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
+        if member.size > _LAYER_BYTES:  # it would be skipped block by block
+            raise LockError(f"layer {self._layer} of the base holds a file of {member.size} bytes")
         path = self._place(member.name)
         if path is None:
             return

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A corpus of hostile base layers: probing one is one error, and costs little."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import io
+import json
+import subprocess
+import sys
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from imagekit.errors import ImagekitError
+from imagekit.lock.probe import probe
+from imagekit.oci import digest
+from imagekit.oci.layer import FileLayer
+from tests.fakes.images import raw_layer, tar_layer
+
+Make = Callable[[Path], FileLayer]
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, target
+    return info
+
+
+def holding(*members: tuple[tarfile.TarInfo, bytes]) -> Make:
+    return lambda folder: tar_layer(folder, members)
+
+
+def promised(**changes: object) -> Make:
+    def make(folder: Path) -> FileLayer:
+        layer = tar_layer(folder, [(member("etc/x"), b"x")])
+        return dataclasses.replace(layer, **changes)  # type: ignore[arg-type]
+
+    return make
+
+
+def of_bytes(data: bytes) -> Make:
+    def make(folder: Path) -> FileLayer:
+        path = folder / "layer"
+        path.write_bytes(data)
+        return FileLayer(digest.of_bytes(data), "sha256:" + "0" * 64, len(data), path)
+
+    return make
+
+
+def sparse(folder: Path) -> FileLayer:
+    """A header that announces 8 EiB."""
+    info = member("usr/bin/python3")
+    info.size = (1 << 63) - 1
+    return raw_layer(folder, info.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+
+
+CORPUS: dict[str, tuple[Make, str]] = {
+    "parent": (holding((member("../etc/passwd"), b"")), "holds the path"),
+    "parent inside": (holding((member("a/../../b"), b"")), "holds the path"),
+    "whiteout of the root": (holding((member(".wh.."), b"")), "no glibc"),
+    "opaque root": (holding((member(".wh..wh..opq"), b"")), "no glibc"),
+    "link out": (holding((member("etc", tarfile.SYMTYPE, "/../../etc"), b"")), "no glibc"),
+    "links in circles": (
+        holding(
+            (member("usr", tarfile.SYMTYPE, "bin"), b""),
+            (member("bin", tarfile.SYMTYPE, "usr"), b""),
+            (member("usr/bin/python3"), b""),
+        ),
+        "no glibc",
+    ),
+    "hard link out": (
+        holding((member("etc/passwd", tarfile.LNKTYPE, "../../etc/passwd"), b"")),
+        "holds the path",
+    ),
+    "device for an interpreter": (
+        holding((member("usr/bin/python3", tarfile.CHRTYPE), b"")),
+        "no glibc",
+    ),
+    "opt that is a link": (holding((member("opt", tarfile.SYMTYPE, "/etc"), b"")), "no folder"),
+    "no tar": (of_bytes(gzip.compress(b"not a tar" * 100)), "no tar file|diff_id"),
+    "unknown compression": (of_bytes(b"\xfd7zXZ\0" + bytes(2000)), "no tar file|diff_id"),
+    "cut gzip": (of_bytes(gzip.compress(bytes(100_000))[:-20]), "does not decompress"),
+    "size beyond the layer": (sparse, "holds a file of"),
+    "other digest": (promised(digest="sha256:" + "1" * 64), "another digest"),
+    "other diff_id": (promised(diff_id="sha256:" + "1" * 64), "its diff_id is not"),
+    "other size": (promised(size_bytes=7), "size is not the one promised"),
+}
+
+
+@pytest.mark.parametrize("case", CORPUS)
+def test_a_hostile_layer_is_refused(case: str, tmp_path: Path) -> None:
+    """By one error, and nothing is written anywhere."""
+    make, message = CORPUS[case]
+    folder = tmp_path / "layers"
+    folder.mkdir()
+    layer = make(folder)
+    with pytest.raises(ImagekitError, match=message):
+        probe([layer], search_path=[], python_version=None)
+    assert [path.name for path in tmp_path.iterdir()] == ["layers"]
+
+
+MEASURE = """
+import json, resource, sys
+from pathlib import Path
+from imagekit.errors import ImagekitError
+from imagekit.lock.probe import probe
+from imagekit.oci.layer import FileLayer
+digest, diff_id, size, path = json.loads(sys.argv[1])
+layer = FileLayer(digest, diff_id, size, Path(path))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+try:
+    probe([layer], search_path=[], python_version=None)
+except ImagekitError as error:
+    print(json.dumps((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10))
+"""
+
+
+def test_a_layer_of_zeros_takes_no_memory(tmp_path: Path) -> None:
+    """Half a GiB of them, of which a few hundred kB were sent, in a process of its own."""
+    info = member("big")
+    info.size = 512 << 20
+    packed = io.BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1) as stream:
+        stream.write(info.tobuf())
+        for _ in range(512):
+            stream.write(bytes(1 << 20))
+        stream.write(bytes(1024))
+    layer = of_bytes(packed.getvalue())(tmp_path)
+    words = json.dumps([layer.digest, layer.diff_id, layer.size_bytes, str(layer.path)])
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, words], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) < 32 << 20
