@@ -34,10 +34,14 @@ def markdown() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _row(field: SpecField) -> str:
+def kind_of(field: SpecField) -> str:
+    """What a value may be, for people."""
     kind = " or ".join(f"`{choice}`" for choice in field.choices) or _KINDS[field.kind]
-    if field.kind == "joined":
-        kind += ", or several"
+    return f"{kind}, or several" if field.kind == "joined" else kind
+
+
+def _row(field: SpecField) -> str:
+    kind = kind_of(field)
     shown = "true" if field.default is True else field.default
     default = f"`{shown}`" if shown else ""
     return f"| `{field.name}` | {kind} | {default} | {field.doc} |"
