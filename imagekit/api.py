@@ -24,9 +24,9 @@ from imagekit.lock.model import Lock
 from imagekit.lock.refresh import refresh_lock
 from imagekit.progress import Progress
 from imagekit.progress.open import open_progress
+from imagekit.spec.complete import completed
 from imagekit.spec.load import check_spec, load_spec
 from imagekit.spec.model import ImageSpec
-from imagekit.spec.plugins import with_plugins
 
 
 def build(
@@ -85,7 +85,7 @@ def _located(
         return load_spec(Path(spec)), Path(spec)
     path = Path(f"{spec.name.rpartition('/')[2]}.yaml" if at is None else at)
     check_spec(spec, path.parent)
-    return with_plugins(spec), path
+    return completed(spec), path
 
 
 def _locks(

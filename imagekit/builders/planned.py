@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +21,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from imagekit.builders.existing import Existing
     from imagekit.builders.sending import Sending
+    from imagekit.lock.cuda import Told
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """`name` is the image's, with its tag; the rest is None where no registry was asked."""
+    """`name` is the image's, with its tag; `cuda` is None for a platform that has none.
+
+    The rest is None where no registry was asked.
+    """
 
     name: str
     platforms: tuple[Forecast, ...]
+    cuda: tuple[Told | None, ...]
     registry: str | None = None
     sending: Sending | None = None
     existing: Existing | None = None
@@ -51,7 +57,10 @@ class Planned:
             "image": self.name,
             "digest": self.digest,
             "unknown": list(self.unknown),
-            "platforms": [self._platform(each) for each in self.platforms],
+            "platforms": [
+                self._platform(each, told)
+                for each, told in zip(self.platforms, self.cuda, strict=True)
+            ],
         }
         if self.sending is not None and self.existing is not None:
             found["push"] = {
@@ -62,8 +71,9 @@ class Planned:
             }
         return found
 
-    def _platform(self, found: Forecast) -> dict[str, Any]:
-        return {
+    def _platform(self, found: Forecast, cuda: Told | None) -> dict[str, Any]:
+        said = {} if cuda is None else {"cuda": dataclasses.asdict(cuda)}
+        return said | {
             "platform": found.platform,
             "digest": None if found.image is None else found.image.digest,
             "size_bytes": sum(layer.size_bytes for layer in found.layers),
@@ -96,6 +106,15 @@ class Planned:
         return "pushed" if found.layer is None else self.sending.there[found.layer.digest]
 
 
+def _cuda(spec: ImageSpec, lock: Lock) -> Told | None:
+    has = "cuda" in lock.base or any(each.name.startswith("nvidia-") for each in lock.packages)
+    if not has:
+        return None
+    from imagekit.lock.cuda import tell  # noqa: PLC0415 - most images have none
+
+    return tell(spec, lock.base, lock.packages)
+
+
 def plan_image(
     spec: ImageSpec,
     spec_path: Path,
@@ -119,8 +138,9 @@ def plan_image(
     spec = settled(spec, locks, progress=progress)
     platforms = tuple(forecast(spec, spec_path, lock, progress) for lock in locks)
     name = f"{repository(spec)}:{common_tag(spec, [each.identity for each in platforms])}"
+    cuda = tuple(_cuda(spec, lock) for lock in locks)
     if push_to is None:
-        return Planned(name, platforms)
+        return Planned(name, platforms, cuda)
     # Only here: most plans ask no registry.
     from imagekit.builders.existing import existing  # noqa: PLC0415
     from imagekit.builders.sending import sending  # noqa: PLC0415
@@ -135,4 +155,4 @@ def plan_image(
         there = existing(reference, locks, client)
     finally:
         client.close()
-    return Planned(name, platforms, str(reference), found, there)
+    return Planned(name, platforms, cuda, str(reference), found, there)

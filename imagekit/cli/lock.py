@@ -11,34 +11,35 @@ import click
 
 from imagekit.builders.runtime import runtime_pin
 from imagekit.cli.common import (
-    SPEC,
     allow_build_option,
     output_option,
     print_json,
     progress_option,
     shown_progress,
 )
+from imagekit.fleet.find import find_specs
 from imagekit.lock.file import lock_path
 from imagekit.lock.model import Lock
 from imagekit.lock.refresh import refresh_lock
-from imagekit.spec.load import load_specs
 
 
 @click.command(epilog="Example: imagekit lock spec.yaml --upgrade")
-@click.argument("specs", metavar="SPEC...", nargs=-1, required=True, type=SPEC)
+@click.argument("places", metavar="PATH...", nargs=-1, required=True)
 @click.option("--upgrade", is_flag=True, help="Take newer versions than the lock has.")
 @allow_build_option
 @progress_option
 @output_option
-def command(specs: tuple[Path, ...], upgrade: bool, allow_build: bool, output: str) -> None:
-    """Resolve each SPEC for its platform and Python, and write the lock beside it.
+def command(places: tuple[str, ...], upgrade: bool, allow_build: bool, output: str) -> None:
+    """Resolve the specs in PATH... for their platforms and Pythons, and write locks beside them.
+
+    PATH is a spec, FILE:NAME, a folder or a glob pattern.
 
     Versions that an existing lock holds are kept where they still fit the spec.
     """
-    loaded = [each for path in specs for each in load_specs(path).items()]
+    loaded = find_specs(places)
     locks: list[dict[str, Any]] = []
     with shown_progress() as progress:
-        for path, spec in loaded:
+        for path, spec in loaded.items():
             allowed = replace(spec, allow_build=True) if allow_build else spec
             locked = refresh_lock(
                 allowed, path, upgrade=upgrade, runtime=runtime_pin(), progress=progress

@@ -28,6 +28,7 @@ VERBS: Mapping[str, str] = {
     "matrix": "Say which of many images have to be built, for CI.",
     "index": "Put images that were built per platform under one tag.",
     "plugins": "List plugins, and what each adds to an image.",
+    "bases": "List bases, and bring those of specs up to date.",
     "cache": "Show what the caches and the local store hold.",
     "gc": "Bound the caches and the local store by size and age.",
     "diff": "Compare two images by packages, files and configuration.",

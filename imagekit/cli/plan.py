@@ -104,6 +104,9 @@ def _lines(planned: Planned) -> Iterator[str]:
         for wheel, builds in each.sources:
             what = "is built on this machine" if builds else "was built for the lock"
             yield f"source  {wheel.name} {wheel.version} {what}, from {wheel.built}"
+    for told in dict.fromkeys(filter(None, planned.cuda)):
+        yield f"cuda    {told.explanation}"
+        yield from (f"warning {warning}" for warning in told.warnings)
     if planned.sending is not None:
         least = "" if planned.sending.exact else "at least "
         yield f"push    {least}{shown_size(planned.sending.size_bytes)} to {planned.registry}"

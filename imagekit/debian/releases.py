@@ -85,6 +85,11 @@ def release_named(name: str) -> Release:
     return _release(name, table[name])
 
 
+def known_releases() -> dict[str, str]:
+    """The Python of each release, by name."""
+    return {name: str(entry["python"]) for name, entry in _data()["releases"].items()}
+
+
 @cache
 def content() -> Content:
     data = _data()

@@ -76,7 +76,9 @@ def describe(
 
 def section_of(image: Image, reference: str, facts: BaseFacts) -> dict[str, Any]:
     """What the lock keeps of a base that is an image."""
-    return {
+    from imagekit.lock import cuda  # noqa: PLC0415 - builds from a lock read no facts
+
+    section: dict[str, Any] = {
         "kind": "oci",
         "reference": reference,
         "digest": image.digest,
@@ -84,6 +86,8 @@ def section_of(image: Image, reference: str, facts: BaseFacts) -> dict[str, Any]
         "passwd": facts.passwd,
         "group": facts.group,
     }
+    held = cuda.of_environment(image.config.object("config").texts("Env"))
+    return section if held is None else {**section, "cuda": held}
 
 
 def _search_path(image: Image) -> list[str]:

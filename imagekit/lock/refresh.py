@@ -13,7 +13,7 @@ from typing import Any
 from imagekit.debian.apt.resolve import resolve_apt
 from imagekit.debian.apt.select import UnknownPackagesError
 from imagekit.errors import LockError
-from imagekit.lock import file, uv
+from imagekit.lock import cuda, file, uv
 from imagekit.lock.base import Base, debian_mirrors, resolve_base
 from imagekit.lock.ensure import ensure_lock, runtime_of
 from imagekit.lock.inherit import inheriting, lock_for, with_inherited
@@ -88,16 +88,33 @@ class _Asked:
     progress: Progress
 
     def packages(
-        self, spec: ImageSpec, target: Target, preferences: Sequence[LockedWheel]
+        self,
+        spec: ImageSpec,
+        target: Target,
+        base: Mapping[str, Any],
+        preferences: Sequence[LockedWheel],
     ) -> tuple[LockedWheel, ...]:
-        return resolve_packages(
-            spec,
-            self.path.parent,
-            target,
-            preferences=preferences,
-            sources=self.sources,
-            environ=self.environ,
-        )
+        """One wheel for each package of `spec` on a base of that section, with its CUDA."""
+        choice = cuda.choose(spec, base)
+        try:
+            packages = resolve_packages(
+                dataclasses.replace(spec, packages=[*spec.packages, *choice.packages]),
+                self.path.parent,
+                target,
+                preferences=preferences,
+                sources=self.sources,
+                environ=self.environ,
+                constraints=choice.constraints,
+            )
+        except LockError as error:
+            if spec.cuda is not None and "nvidia" in error.message:
+                raise LockError(error.message, hint=cuda.hint_for(spec.cuda)) from error
+            raise
+        cuda.check(spec, base, packages)
+        told = cuda.tell(spec, base, packages)
+        for warning in () if told is None else told.warnings:
+            self.progress.task(f"warning: {warning}").done()
+        return packages
 
     def at_start(
         self, spec: ImageSpec, target: Target, image: Sequence[LockedWheel]
@@ -115,7 +132,7 @@ class _Asked:
 def _on_image(asked: _Asked, platform: str, preferences: Sequence[LockedWheel]) -> Lock:
     spec, environ, progress = asked.spec, asked.environ, asked.progress
     base = resolve_base(spec, asked.path.parent, platform, environ=environ, progress=progress)
-    packages = asked.packages(spec, base.target, preferences)
+    packages = asked.packages(spec, base.target, base.section, preferences)
     apt = _apt(spec, asked.path, base, environ, progress) if spec.apt_packages else None
     made = Lock(asked.digest, base.target, base.section, packages, None, uv.version(), apt)
     return dataclasses.replace(made, at_start=asked.at_start(spec, base.target, packages))
@@ -124,7 +141,7 @@ def _on_image(asked: _Asked, platform: str, preferences: Sequence[LockedWheel]) 
 def _on_spec(asked: _Asked, parent: Stood, below: Lock, preferences: Sequence[LockedWheel]) -> Lock:
     """Around what the parent's lock holds: its base, its wheels, its Debian packages."""
     wanted = with_inherited(asked.spec, parent, below)
-    packages = asked.packages(wanted, below.target, preferences)
+    packages = asked.packages(wanted, below.target, below.base, preferences)
     made = Lock(asked.digest, below.target, below.base, packages, None, uv.version())
     whole = inheriting(made, below)
     return dataclasses.replace(whole, at_start=asked.at_start(wanted, below.target, whole.packages))

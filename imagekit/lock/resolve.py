@@ -53,11 +53,12 @@ def resolve_packages(
     preferences: Sequence[LockedWheel],
     sources: SourceBuilder,
     environ: Mapping[str, str],
+    constraints: Sequence[str] = (),
 ) -> tuple[LockedWheel, ...]:
     """One wheel for each package that `spec` needs on `target`, by name.
 
     `preferences` are wheels whose versions are kept where they still fit; `sources` builds what
-    comes without a wheel.
+    comes without a wheel; `constraints` bind what is asked for, and ask for nothing.
 
     Raises:
         LockError: no set of wheels fits, with the resolver's explanation.
@@ -80,6 +81,7 @@ def resolve_packages(
             indexes=asked.pip_extra_index_url,
             preferences=preferences,
             folder=folder,
+            constraints=constraints,
             pins=[] if requirements else [built.requirement(line.text) for line in lines],
             options=uv_options(spec.pip_extra_args or ""),
         )

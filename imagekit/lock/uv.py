@@ -43,8 +43,8 @@ class Request:
 
     `preferences` are the versions to keep where they still fit; `pins` are requirements of one
     exact version each, which stand against whatever packages say of each other, and `options` are
-    the spec's own; `may_build` are
-    the names of those that are taken from source alone, and None leaves that choice to uv.
+    the spec's own; `constraints` bind what is asked for, and ask for nothing; `may_build` are the
+    names of those that are taken from source alone, and None leaves that choice to uv.
     """
 
     packages: Sequence[str]
@@ -56,6 +56,7 @@ class Request:
     folder: Path
     pins: Sequence[str] = ()
     options: Sequence[str] = ()
+    constraints: Sequence[str] = ()
     may_build: frozenset[str] | None = frozenset()
 
 
@@ -91,6 +92,11 @@ def compile_packages(request: Request, environ: Mapping[str, str]) -> list[dict[
             pins.write_text("".join(f"{text}\n" for text in request.pins), encoding="utf-8")
             sources.append(pins)
             options = ["--override", str(pins)]
+        if request.constraints:
+            constraints = scratch / "constraints.txt"
+            lines = "".join(f"{text}\n" for text in request.constraints)
+            constraints.write_text(lines, encoding="utf-8")
+            options += ["--constraints", str(constraints)]
         command = [*_command(request, sources, output), *options]
         _run(command, request, environ)
         return _packages(output)

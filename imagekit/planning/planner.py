@@ -199,8 +199,13 @@ def _configure(spec: ImageSpec, lock: Lock, venv: Venv, below: Below | None) -> 
     parent = _defaults(venv) if below is None else below.plan.configuration
     # What the runtime reads: entrypoint/contract.py.
     at_start = {"IMAGEKIT_RUNTIME_PACKAGES": "\n".join(lock.at_start)} if lock.at_start else {}
+    env = parent.env
+    if spec.cuda is not None:
+        from imagekit.planning.cuda import with_cuda  # noqa: PLC0415 - most images have none
+
+        env = with_cuda(env, lock, venv, spec.cuda)
     return Configure(
-        {**parent.env, **at_start, **spec.env},
+        {**env, **at_start, **spec.env},
         parent.entrypoint if spec.entrypoint is None else tuple(spec.entrypoint),
         spec.user or parent.user,
         spec.workdir or parent.workdir,

@@ -46,6 +46,8 @@ def spec_digest(spec: ImageSpec, folder: Path) -> str:
     for name in ("pip_extra_args", "python_exec"):
         if getattr(spec, name) is not None:
             decisive[name] = getattr(spec, name)
+    if spec.cuda is not None:
+        decisive["cuda"] = f"{spec.cuda} {spec.cudnn}"
     if spec.apt_packages:
         decisive["apt_packages"] = list(spec.apt_packages)
     encoded = json.dumps(decisive, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

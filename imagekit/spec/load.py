@@ -110,11 +110,11 @@ def _parse(text: str, *, source: str, folder: Path) -> dict[str, ImageSpec]:
 
 
 def _complete(spec: ImageSpec) -> ImageSpec:
-    if not spec.plugins:
+    if not spec.plugins and spec.cuda is None:
         return spec
-    from imagekit.spec.plugins import with_plugins  # noqa: PLC0415 - most specs have none
+    from imagekit.spec.complete import completed  # noqa: PLC0415 - most specs are complete
 
-    return with_plugins(spec)
+    return completed(spec)
 
 
 def check_spec(spec: ImageSpec, folder: Path, *, source: str = "ImageSpec") -> None:

@@ -103,8 +103,8 @@ class ImageSpec:
         default=(),
         metadata=_about(
             "texts",
-            "Plugins whose needs are added: their packages, Debian packages and variables. "
-            "`imagekit plugins` lists them. Order does not matter. See [plugins](plugins.md).",
+            "Plugins whose packages, Debian packages and variables are added; `imagekit plugins` "
+            "lists them. Order does not matter. See [plugins](plugins.md).",
             unordered=True,
         ),
     )
@@ -162,7 +162,9 @@ class ImageSpec:
     pip_extra_index_url: Sequence[str] = field(
         default=(),
         metadata=_about(
-            "texts", "URLs of further indexes, asked in this order before the default one."
+            "texts",
+            "URLs of further indexes, asked in this order before the default one; `{cuda}` in "
+            "them stands for such as `cu126`.",
         ),
     )
     pip_extra_args: str | None = field(
@@ -186,10 +188,20 @@ class ImageSpec:
         default=(),
         metadata=_about(
             "texts",
-            "Repositories (`HOST/NAME`) whose layers are believed: what they hold is fetched or "
-            "mounted and not made. A push records its layers in the first one. "
-            "`IMAGEKIT_LAYER_CACHE` replaces them.",
+            "Repositories (`HOST/NAME`) whose layers are believed: fetched or mounted, not made. A "
+            "push records its layers in the first one. `IMAGEKIT_LAYER_CACHE` replaces them.",
         ),
+    )
+    cuda: str | None = field(
+        default=None,
+        metadata=_about(
+            "text",
+            "`X.Y`: the CUDA of the image, from its base or from NVIDIA's wheels; packages are "
+            "taken in versions built for it. See [CUDA](cuda.md).",
+        ),
+    )
+    cudnn: str | None = field(
+        default=None, metadata=_about("text", "Major version of cuDNN, where `cuda` is set.")
     )
     env: Mapping[str, str] = field(
         default=FrozenMap(), metadata=_about("mapping", "Environment variables of the image.")
@@ -284,12 +296,6 @@ class ImageSpec:
     )
     conda_channels: Sequence[str] = field(default=(), metadata=_later("texts", "use packages"))
     conda_packages: Sequence[str] = field(default=(), metadata=_later("texts", "use packages"))
-    cuda: str | None = field(
-        default=None, metadata=_later("text", "packages such as torch bring their own CUDA wheels")
-    )
-    cudnn: str | None = field(
-        default=None, metadata=_later("text", "packages such as torch bring their own CUDA wheels")
-    )
     registry_config: str | None = field(
         default=None, metadata=_later("text", "`docker login` leaves credentials for registries")
     )

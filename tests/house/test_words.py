@@ -18,6 +18,7 @@ from tests.house.project import ROOT, files, project_files, relative
 
 STANDARDS = {
     "docs.docker.com",
+    "docs.nvidia.com",
     "github.com",
     "json-schema.org",
     "kubernetes.io",

@@ -11,7 +11,9 @@ def main(power: int) -> str:
         nbformat.v4.new_code_cell("power = 1", metadata={"tags": ["parameters"]}),
         nbformat.v4.new_code_cell("import sys; print('six to the', power, '=', 6**power)"),
     ]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells), "/tmp/in.ipynb")
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook.metadata.language_info = {"name": "python"}
+    nbformat.write(notebook, "/tmp/in.ipynb")
     papermill.execute_notebook(
         "/tmp/in.ipynb", "/tmp/out.ipynb", {"power": power}, kernel_name="python3"
     )
