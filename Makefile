@@ -15,7 +15,7 @@ TESTS ?= tests/unit tests/property
 IN_FROM = cd "$${FROM:-.}"; set -eo pipefail
 IMAGEKIT = $(CURDIR)/$(BIN)/imagekit
 
-.PHONY: help demo test installed dist check workflows golden real bench pyz matrix image index login trim requirements clean
+.PHONY: help demo test installed dist check workflows golden real bench pyz images matrix image index login trim requirements clean
 
 help: ## Show these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -76,6 +76,11 @@ bench: $(VENV)/dev ## Time builds and task starts beside their peers
 
 pyz: $(BIN)/imagekit ## Write the runtime as one file, dist/imagekit.pyz, for images that may not be rebuilt
 	$(BIN)/python -m imagekit.builders.zipapp dist/imagekit.pyz
+
+images: $(BIN)/imagekit ## Lock and build the project's own images, or $SPECS, and run the smoke test in each
+	$(IMAGEKIT) lock $${SPECS:-images}
+	$(IMAGEKIT) build $${SPECS:-images} --jobs 2
+	$(BIN)/python .ci/smoke.py $${SPECS:-images}
 
 matrix: $(BIN)/imagekit ## Print what of $SPECS has to be built, also as outputs of a workflow's step
 	@$(IN_FROM); \

@@ -68,7 +68,7 @@ def _explained(plugin: Plugin, apart: list[Conflict]) -> Iterator[str]:
         "packages": ", ".join(plugin.packages),
         "apt packages": ", ".join(plugin.apt_packages),
         "variables": ", ".join(f"{name}={value}" for name, value in plugin.env.items()),
-        "from source": ", ".join(plugin.from_source),
+        "allow_build": ", ".join(plugin.from_source),
         "modules": ", ".join(plugin.modules),
     }
     for title, value in rows.items():
