@@ -67,7 +67,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory, server: Server) -> Plain:
     spec = folder / "spec.yaml"
     spec.write_text(
         "name: tests/cuda\ncuda: '12.6'\nobject_storage: false\nsource_root: src\n"
-        "env: {NVIDIA_DRIVER_CAPABILITIES: all}\npackages: [nvidia-nvtx-cu12]\n"
+        "env: {NVIDIA_DRIVER_CAPABILITIES: all}\npackages: [nvidia-nvtx-cu12==12.6.77]\n"
     )
     host.lock(spec)
     host.build(spec, f"oci:{folder / 'layout'}")
@@ -115,7 +115,7 @@ def test_wheels_bring_cuda_that_the_loader_finds(plain: Plain) -> None:
 
 def test_a_base_brings_cuda_and_what_ships_twice_is_told(plain: Plain, tmp_path: Path) -> None:
     """In bytes of the wheel whose library the base has too, when locked and in the plan."""
-    spec = based(plain, tmp_path, "cuda: '12.6'\ncudnn: '9'\npackages: [nvidia-nvtx-cu12]")
+    spec = based(plain, tmp_path, "cuda: '12.6'\ncudnn: '9'\npackages: [nvidia-nvtx-cu12==12.6.77]")
     done = plain.host.run("lock", spec)
     assert done.returncode == 0, done.stderr
     assert "warning: CUDA ships twice: the base holds 12.6.3, and nvidia-nvtx-cu12" in done.stderr
