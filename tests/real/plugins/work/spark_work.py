@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Spark session: SQL over real cars, and a Python function in its workers."""
 
+import os
+
 from pyspark.sql import SparkSession, functions
 from vega_datasets import data
 
 
 def main(origin: str) -> "dict[str, int]":
+    # A container without a network has no address for its own name.
+    os.environ |= {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_LOCAL_HOSTNAME": "localhost"}
     spark = (
         SparkSession.builder.master("local[2]")
         .config("spark.ui.enabled", "false")
