@@ -68,8 +68,7 @@ def check(spec: ImageSpec) -> list[Finding]:
     findings.extend(_choices(spec))
     findings.extend(_of_locks(spec))
     findings.extend(_builder_options(spec))
-    findings.extend(_plugins(spec))
-    findings.extend(_cuda_fields(spec))
+    findings.extend(_plugins_and_cuda(spec))
     findings.extend(_between_fields(spec))
     return findings
 
@@ -152,34 +151,17 @@ def _builder_options(spec: ImageSpec) -> Iterator[Finding]:
         yield Finding("builder_options", message, hint, item=option)
 
 
-def _plugins(spec: ImageSpec) -> Iterator[Finding]:
+def _plugins_and_cuda(spec: ImageSpec) -> Iterator[Finding]:
+    """Looked at by modules of their own, which most specs don't need."""
     if spec.plugins:
-        from imagekit.spec.plugins import wrong_plugins  # noqa: PLC0415 - most specs have none
+        from imagekit.spec.plugins import wrong_plugins  # noqa: PLC0415
 
         for message, hint, name in wrong_plugins(spec):
             yield Finding("plugins", message, hint, item=name)
+    if spec.cuda or spec.cudnn or "{cuda}" in str(spec.pip_extra_index_url):
+        from imagekit.spec.cuda import wrong_cuda  # noqa: PLC0415
 
-
-def _cuda_fields(spec: ImageSpec) -> Iterator[Finding]:
-    if spec.cuda is None and spec.cudnn is not None:
-        yield Finding("cudnn", "cudnn needs cuda", "write cuda: 'X.Y' too")
-    for url in spec.pip_extra_index_url:
-        if "{cuda}" in url and spec.cuda is None:
-            message = "pip_extra_index_url holds {cuda}, and cuda is not set"
-            yield Finding("pip_extra_index_url", message, "write cuda: 'X.Y' too", item=url)
-
-
-def _cuda(value: str) -> Iterator[Finding]:
-    from imagekit.bases.cuda import releases  # noqa: PLC0415 - most specs have none
-
-    if value not in releases():
-        hint = f"write one of {', '.join(releases())}"
-        yield Finding("cuda", f"cuda {value!r} is no version that is known", hint)
-
-
-def _cudnn(value: str) -> Iterator[Finding]:
-    if value not in ("8", "9"):
-        yield Finding("cudnn", f"cudnn {value!r} is no major version that is known", "write 8 or 9")
+        yield from (Finding(*wrong) for wrong in wrong_cuda(spec))
 
 
 def _name(value: str) -> Iterator[Finding]:
@@ -411,8 +393,6 @@ _RULES: Mapping[str, Callable[[Any], Iterator[Finding]]] = {
     "pip_extra_args": _pip_extra_args,
     "pip_secret_mounts": _pip_secret_mounts,
     "layer_cache": _layer_cache,
-    "cuda": _cuda,
-    "cudnn": _cudnn,
     "env": _env,
     "labels": _labels,
     "source_root": _source_root,
