@@ -158,7 +158,8 @@ def _plugins_and_cuda(spec: ImageSpec) -> Iterator[Finding]:
 
         for message, hint, name in wrong_plugins(spec):
             yield Finding("plugins", message, hint, item=name)
-    if spec.cuda or spec.cudnn or "{cuda}" in str(spec.pip_extra_index_url):
+    said = (spec.cuda, spec.cudnn) != (None, None)
+    if said or "{cuda}" in str(spec.pip_extra_index_url):
         from imagekit.spec.cuda import wrong_cuda  # noqa: PLC0415
 
         yield from (Finding(*wrong) for wrong in wrong_cuda(spec))
