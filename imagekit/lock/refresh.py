@@ -22,10 +22,10 @@ from imagekit.lock.resolve import resolve_at_start, resolve_packages
 from imagekit.lock.sources.builder import SourceBuilder
 from imagekit.progress import Progress
 from imagekit.spec.digest import spec_digest
+from imagekit.spec.finding import Finding
 from imagekit.spec.load import found_later
 from imagekit.spec.model import ImageSpec
 from imagekit.spec.parent import Stood, lineage, parent_of
-from imagekit.spec.rules import Finding
 
 
 def refresh_lock(

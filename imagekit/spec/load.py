@@ -15,12 +15,13 @@ from imagekit.errors import Problem, SpecError
 from imagekit.spec import nodes
 from imagekit.spec.address import join, split
 from imagekit.spec.fields import FIELDS, SpecField
+from imagekit.spec.finding import Finding
 from imagekit.spec.matrix import cells
 from imagekit.spec.model import ImageSpec
 from imagekit.spec.nodes import Entry, NodeError
 from imagekit.spec.parent import names_spec
 from imagekit.spec.plain import plain
-from imagekit.spec.rules import Finding, check, not_supported, only_in_python
+from imagekit.spec.rules import check, not_supported, only_in_python
 
 Lines = dict[tuple[str, str | None], int]
 """Line of each field, and of each list item or mapping key in it."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
 from imagekit.spec.builder_rules import unknown_builder, wrong_options
 from imagekit.spec.fields import FIELDS
+from imagekit.spec.finding import Finding
 from imagekit.spec.foreign_locks import is_lock
 from imagekit.spec.model import ImageSpec
 from imagekit.spec.parent import names_spec
@@ -46,16 +47,6 @@ _TAG = re.compile(r"\w[\w.-]{0,80}", re.ASCII)
 _ONLY_IN_PYTHON = ("loaded_modules",)
 _NAME_LIMIT = 255
 _OLDEST_PYTHON = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something wrong in `field`; `item` is the list item or mapping key that is meant."""
-
-    field: str
-    message: str
-    hint: str | None = None
-    item: str | None = None
 
 
 def check(spec: ImageSpec) -> list[Finding]:
