@@ -45,6 +45,11 @@ PAGES: Mapping[str, Page] = {
     ),
     "compile_bytecode": Page("compile_bytecode: false", "the layers of wheels and the runtime"),
     "copy": Page("source_root: .", "one layer of all copied files"),
+    "cuda": Page(
+        'cuda: "12.6"\npackages: [torch]',
+        "which versions are locked; variables, in the configuration",
+    ),
+    "cudnn": Page('cuda: "12.6"\ncudnn: "9"', "which packages are locked"),
     "entrypoint": Page('entrypoint: ["/bin/sh", "-c"]', _SETTINGS),
     "env": Page("env: {MODE: fast}", _SETTINGS),
     "extras": Page("", "which of a lock's packages are taken"),
