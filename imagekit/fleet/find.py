@@ -29,6 +29,7 @@ def find_specs(places: Sequence[str]) -> dict[Path, ImageSpec]:
     """
     found: dict[Path, ImageSpec] = {}
     problems: list[Problem] = []
+    errors: list[SpecError] = []
     for place in places:
         addresses = list(_addresses(place))
         if not addresses:
@@ -38,7 +39,10 @@ def find_specs(places: Sequence[str]) -> dict[Path, ImageSpec]:
             try:
                 found.update(load_specs(address))
             except SpecError as error:
+                errors.append(error)
                 problems += [Problem(line) for line in error.message.splitlines()]
+    if len(errors) == 1 and len(errors[0].message.splitlines()) == len(problems):
+        raise errors[0]
     if problems:
         raise SpecError("specs", problems)
     return found
