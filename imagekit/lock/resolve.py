@@ -159,7 +159,7 @@ def _with_installer(
     spec: ImageSpec, wanted: tuple[str, ...], lines: Sequence[RequirementLine]
 ) -> tuple[str, ...]:
     """What installs `runtime_packages` at the start, unless the spec has it."""
-    named = {canonicalize_name(parse(text).name) for text in wanted}
+    named = {requirement_name(text) for text in wanted}
     if not spec.runtime_packages or {"uv", "pip"} & {*named, *(line.name for line in lines)}:
         return wanted
     return (*wanted, "uv")
