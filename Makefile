@@ -15,7 +15,7 @@ TESTS ?= tests/unit tests/property
 IN_FROM = cd "$${FROM:-.}"; set -eo pipefail
 IMAGEKIT = $(CURDIR)/$(BIN)/imagekit
 
-.PHONY: help demo test installed dist check workflows golden real bench pyz images matrix image index login trim requirements clean
+.PHONY: help demo test installed dist check workflows golden real bench pyz images matrix lock image index login trim requirements clean
 
 help: ## Show these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -88,6 +88,9 @@ matrix: $(BIN)/imagekit ## Print what of $SPECS has to be built, also as outputs
 	parts="$$($(IMAGEKIT) matrix --per-platform --stage 0 $$SPECS)"; \
 	later="$$($(IMAGEKIT) matrix --per-platform --stage 1+ $$SPECS)"; \
 	printf 'images=%s\nparts=%s\nlater=%s\n' "$$images" "$$parts" "$$later" | tee -a "$${GITHUB_OUTPUT:-/dev/null}"
+
+lock: $(BIN)/imagekit ## Write the locks of $SPECS
+	@$(IN_FROM); $(IMAGEKIT) lock $$SPECS
 
 image: $(BIN)/imagekit ## Build the spec $SPECS, for $PLATFORM alone if it is set; push it if PUSH is true
 	@$(IN_FROM); push=; test "$$PUSH" != true || push=--push; \

@@ -6,6 +6,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from imagekit.spec.nodes import Entry, NodeError
 from imagekit.spec.parent import names_spec
 from imagekit.spec.plain import plain
 from imagekit.spec.rules import check, not_supported, only_in_python
+
+_REGISTRY = "IMAGEKIT_REGISTRY"
+"""Where images go whose specs name no registry."""
 
 Lines = dict[tuple[str, str | None], int]
 """Line of each field, and of each list item or mapping key in it."""
@@ -111,6 +115,9 @@ def _parse(text: str, *, source: str, folder: Path) -> dict[str, ImageSpec]:
 
 
 def _complete(spec: ImageSpec) -> ImageSpec:
+    registry = os.environ.get(_REGISTRY)
+    if registry and spec.registry is None:
+        spec = replace(spec, registry=registry)
     if not spec.plugins and spec.cuda is None:
         return spec
     from imagekit.spec.complete import completed  # noqa: PLC0415 - most specs are complete

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from imagekit.errors import SpecError
+from imagekit.spec.digest import spec_digest
 from imagekit.spec.fields import FIELDS
 from imagekit.spec.load import check_spec, load_spec, parse_spec
 from imagekit.spec.model import ImageSpec
@@ -165,3 +166,15 @@ def test_the_reference_is_the_one_of_the_table() -> None:
     page = (ROOT / "docs/reference/spec.md").read_text()
     begin = "<!-- made by `python -m imagekit.spec.reference` -->\n"
     assert page.split(begin)[1].split("<!-- end -->")[0] == markdown()
+
+
+def test_the_environment_says_where_specs_without_a_registry_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their locks and tags stay what they are: a registry is not in an image."""
+    before = _parse("name: a\n", tmp_path)
+    monkeypatch.setenv("IMAGEKIT_REGISTRY", "registry.example/team")
+    after = _parse("name: a\n", tmp_path)
+    assert (before.registry, after.registry) == (None, "registry.example/team")
+    assert spec_digest(after, tmp_path) == spec_digest(before, tmp_path)
+    assert _parse("name: a\nregistry: own.example\n", tmp_path).registry == "own.example"
