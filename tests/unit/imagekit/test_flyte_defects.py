@@ -20,6 +20,7 @@ from imagekit.builders.forecast import forecast
 from imagekit.engines.container import Docker
 from imagekit.errors import EngineError, SpecError
 from imagekit.layers.tree import Node, scan
+from imagekit.lock.cuda import choose
 from imagekit.lock.model import Lock, RuntimePin
 from imagekit.oci.image import Image
 from imagekit.planning.planner import Files, make_plan
@@ -168,9 +169,13 @@ def test_7_a_build_needs_no_registry_and_no_index(
 
 
 def test_8_cuda_is_never_ignored() -> None:
-    """Until it works, whoever asks for it is told, with the line."""
-    with pytest.raises(SpecError, match=r"spec\.yaml:2: cuda"):
-        parse_spec("name: x\ncuda: '12.6'\n", source="spec.yaml", folder=Path())
+    """It decides which wheels are taken; a version that nobody knows is told, with its line."""
+    spec = parse_spec("name: x\ncuda: '12.6'\ncudnn: '9'\n", source="spec.yaml", folder=Path())
+    asked = choose(spec, {"kind": "debian"})
+    assert asked.packages == ("nvidia-cuda-runtime-cu12==12.6.*", "nvidia-cudnn-cu12==9.*")
+    assert "nvidia-cudnn-cu12==9.*" in asked.constraints
+    with pytest.raises(SpecError, match=r"spec\.yaml:2: cuda '99\.9' is no version"):
+        parse_spec("name: x\ncuda: '99.9'\n", source="spec.yaml", folder=Path())
 
 
 def test_9_one_wheel_is_one_layer_and_the_digest_is_told(project: Project) -> None:
