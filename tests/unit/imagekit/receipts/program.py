@@ -8,8 +8,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-_PROGRAM = """\
-import sys; bare = set(sys.modules)
+import imagekit
+
+_ROOT = str(Path(imagekit.__file__).parents[1])
+_PROGRAM = f"""\
+import sys; bare = set(sys.modules); sys.path.insert(0, {_ROOT!r})
 from imagekit.cli.entry import main
 code = main()
 sys.stderr.write("\\n" + " ".join(sorted(set(sys.modules) - bare)))

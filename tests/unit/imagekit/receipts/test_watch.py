@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import imagekit
 from imagekit.receipts.reading import file_state, folder_state, unchanged
 from imagekit.receipts.watch import Watch, _settled
 
@@ -26,7 +27,8 @@ print(*sorted(found.files), *(f"{{path}}/" for path in sorted(found.folders)), s
 def noted(code: str, cwd: Path) -> list[str]:
     """What the watch saw of `cwd`, relative to it; folders end with a slash."""
     command = [sys.executable, "-c", NOTED.format(code=code)]
-    environ = {**os.environ, "XDG_CACHE_HOME": str(cwd / "cache")}
+    root = str(Path(imagekit.__file__).parents[1])
+    environ = {**os.environ, "XDG_CACHE_HOME": str(cwd / "cache"), "PYTHONPATH": root}
     done = subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, check=True)
     prefix = f"{cwd}/"
     return [x.removeprefix(prefix) for x in done.stdout.splitlines() if x.startswith(prefix)]
