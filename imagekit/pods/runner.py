@@ -46,6 +46,10 @@ _LAST_LINES = 10
 _OOM = "oom"
 """The file by which conmon tells that memory ran out; not all of Podman's versions read it."""
 
+_OOM_QUESTIONS = 3
+_OOM_SECONDS = 0.1
+_KILLED = 137
+
 
 @dataclass(frozen=True, slots=True)
 class Setup:
@@ -205,11 +209,21 @@ class Runner:
             self._setup.when_started[spec.name]()
         await asyncio.gather(saying, follow(errors, spec.name, self._log))
         await process.wait()
-        state = await self._state(name)
+        state = await self._end_state(name)
         message = await self._setup.sandbox.message(run, _LONGEST_MESSAGE_BYTES)
         if not message and state.code and spec.message_from_log:
             message = self._log.message(spec.name)
         self._events.put_nowait(Exited(run, state.code, message, state.out_of_memory))
+
+    async def _end_state(self, name: str) -> EngineState:
+        """As `_state`; an engine may hear of the memory after it heard of the end."""
+        state = await self._state(name)
+        for _ in range(_OOM_QUESTIONS):
+            if state.code != _KILLED or state.out_of_memory:
+                break
+            await asyncio.sleep(_OOM_SECONDS)
+            state = await self._state(name)
+        return state
 
     async def _state(self, name: str) -> EngineState:
         found = (await self._program.inspect("container", [name]))[0]["State"]

@@ -48,7 +48,8 @@ def test_it_is_the_native_builders_image(host: Host, folder: Path, built: str) -
 def test_nothing_of_the_users_is_touched_and_nothing_is_left(host: Host, built: str) -> None:
     """No context, key or telemetry of envd's, no name in the engine, no file in our cache."""
     left = {path.name for path in host.root.iterdir()}
-    assert left <= {"cache", "data", ".local"}
+    # The docker program, which `imagekit diff` asks, may keep its own.
+    assert left <= {"cache", "data", ".local", ".docker"}
     assert list((host.cache / "envd").iterdir()) == []
     listed = ["docker", "images", "--format", "{{.Repository}}"]
     names = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()

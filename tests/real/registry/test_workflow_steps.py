@@ -33,7 +33,8 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
 
 def run_job(name: str, values: Mapping[str, str], fleet: Fleet) -> dict[str, str]:
     """The outputs of a job's step that uses our action; `values` are what its expressions give."""
-    (step,) = (each for each in WORKFLOW["jobs"][name]["steps"] if "actions/images" in each["uses"])
+    steps = [each for each in WORKFLOW["jobs"][name]["steps"] if "actions/images" in each["uses"]]
+    (step,) = (each for each in steps if each["with"]["target"] == name)
     inputs = {key: str(given.get("default", "")) for key, given in ACTION["inputs"].items()}
     inputs |= {key: str(filled(text, values)) for key, text in step["with"].items()}
     (run,) = (each for each in ACTION["runs"]["steps"] if each.get("id") == "run")

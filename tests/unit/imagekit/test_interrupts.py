@@ -16,13 +16,17 @@ WORK = """\
 import sys, threading
 from concurrent.futures import ThreadPoolExecutor
 from imagekit import interrupts
+ready = threading.Event()
 def work():
+    ready.wait()
     print("begun", flush=True)
     while True:
         interrupts.pause(0.01)
 with interrupts.heard(), interrupts.told_of_interrupts(lambda: print("told", flush=True)):
     with ThreadPoolExecutor(2) as pool:
-        for future in [pool.submit(work), pool.submit(work)]:
+        futures = [pool.submit(work), pool.submit(work)]
+        ready.set()
+        for future in futures:
             future.result()
 """
 STUBBORN = """\
