@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 _IMPORTING_SECONDS = 0.05
+_NUDGES_SECONDS = (0.01, 0.1, 1.0)
+_NUDGE = signal.SIGURG
 
 # Reentrant: the handler runs in the middle of whatever its thread does.
 _guard = threading.RLock()
@@ -30,7 +32,8 @@ def heard() -> Iterator[None]:
         return
     before = signal.signal(signal.SIGINT, _interrupt)
     try:
-        yield
+        with _woken():
+            yield
     finally:
         signal.signal(signal.SIGINT, before)
         _told[0] = False
@@ -99,6 +102,41 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
         os.kill(os.getpid(), number)
     tell_all()
     raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _woken() -> Iterator[None]:
+    """During the block signals reach the main thread also where it waits for a lock.
+
+    Python runs its handlers between two steps of the main thread. A signal that comes just before
+    that begins to wait, or that another thread takes, would be left until the wait is over.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    handler = signal.signal(_NUDGE, lambda _number, _frame: None)
+    before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    done = threading.Event()
+    watcher = threading.Thread(target=_nudge, args=(reading, done), name="signals", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(before)
+        done.set()
+        os.close(writing)
+        watcher.join()
+        os.close(reading)
+        signal.signal(_NUDGE, handler)
+
+
+def _nudge(reading: int, done: threading.Event) -> None:
+    """Let the main thread look for signals, a little after each; a nudge can be too early too."""
+    main = threading.main_thread().ident
+    assert main is not None  # noqa: S101 - it runs
+    while number := os.read(reading, 1):
+        for seconds in _NUDGES_SECONDS if number[0] != _NUDGE else ():
+            if not done.wait(seconds):
+                signal.pthread_kill(main, _NUDGE)
 
 
 def _imports(frame: FrameType | None) -> bool:

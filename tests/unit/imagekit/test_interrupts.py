@@ -19,7 +19,7 @@ from imagekit import interrupts
 ready = threading.Event()
 def work():
     ready.wait()
-    print("begun", flush=True)
+    print("begun\\n", end="", flush=True)
     while True:
         interrupts.pause(0.01)
 with interrupts.heard(), interrupts.told_of_interrupts(lambda: print("told", flush=True)):
@@ -28,6 +28,17 @@ with interrupts.heard(), interrupts.told_of_interrupts(lambda: print("told", flu
         ready.set()
         for future in futures:
             future.result()
+"""
+ELSEWHERE = """\
+import signal, threading, time
+from imagekit import interrupts
+def work():
+    print("begun", flush=True)
+    time.sleep(0.5)
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+with interrupts.heard():
+    threading.Thread(target=work).start()
+    threading.Event().wait()
 """
 STUBBORN = """\
 import time
@@ -68,8 +79,15 @@ def test_all_threads_end() -> None:
     """They are in the middle of what they do, and nobody asked them but the main thread."""
     process, _ = started(WORK)
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate()
+    output, errors = process.communicate(timeout=60)
     assert "told" in output.splitlines()
+    assert errors.splitlines()[-1] == "KeyboardInterrupt"
+
+
+def test_the_main_thread_hears_what_another_one_takes() -> None:
+    """As of a signal just before it begins to wait, nobody tells it; it waits for no time."""
+    process, _ = started(ELSEWHERE)
+    _, errors = process.communicate(timeout=60)
     assert errors.splitlines()[-1] == "KeyboardInterrupt"
 
 
@@ -79,7 +97,7 @@ def test_a_second_one_ends_what_does_not_listen() -> None:
     process.send_signal(signal.SIGINT)
     assert output.readline() == "begun\n"
     process.send_signal(signal.SIGINT)
-    process.communicate()
+    process.communicate(timeout=60)
     assert process.returncode == -signal.SIGINT
 
 
@@ -96,7 +114,7 @@ def test_an_import_is_not_interrupted(tmp_path: Path) -> None:
     )
     process, _ = started(program)
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate()
+    output, errors = process.communicate(timeout=60)
     assert output == "imported\n"
     assert errors.splitlines()[-1] == "KeyboardInterrupt"
 
@@ -130,6 +148,6 @@ def test_downloads_end(endless: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     process, _ = started(FETCH, endless)
     process.send_signal(signal.SIGINT)
-    process.communicate()
+    process.communicate(timeout=60)
     assert process.returncode != 0
     assert [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size] == []
