@@ -58,6 +58,7 @@ class Lifecycle:
         self.finished = False
         self._initial = [self.records[spec.name] for spec in pod.initial]
         self._main = [self.records[spec.name] for spec in pod.main]
+        self._deleted = False
         self._begun_at = self._seen_at = 0.0
         self._done = 0
         """How many of `_initial` have had their first turn."""
@@ -167,7 +168,9 @@ class Lifecycle:
             yield from self._stop(record, self.pod.grace, now)
 
     def _delete(self, now: float) -> Iterator[Action]:
-        if self.ending is None:
+        """The first one asks, whatever else may be ending the pod; the second one kills."""
+        if not self._deleted:
+            self._deleted = True
             self._end(Ending("Deleted", "somebody asked for the pod's end"))
             return
         for record in self.records.values():

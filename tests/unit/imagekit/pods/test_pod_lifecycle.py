@@ -190,6 +190,14 @@ def test_a_second_deletion_kills() -> None:
     assert exit_code_of(world.lifecycle) == 130
 
 
+def test_a_first_deletion_leaves_an_ending_pod_its_grace() -> None:
+    """One that its deadline ends, say: only a second one kills."""
+    pod = a_pod(main("m"), active_deadline=10, grace=8)
+    lives = {"m": [Life(stops_after=FOREVER)]}
+    assert World(pod, lives).play(deleted_at=[12]).times("KILL m") == [18]
+    assert World(pod, lives).play(deleted_at=[12, 13]).times("KILL m") == [13]
+
+
 def test_nothing_new_starts_in_a_pod_that_ends() -> None:
     """No init container after a deletion, no restart of a sidecar."""
     pod = a_pod(sidecar("s"), init("a"), init("b"), main("m"))
