@@ -41,10 +41,6 @@ class Ours:
         self.run("build", bare, "--push", home=self._bare)
         self.run("build", bare, "--to", f"docker-archive:{self.base_archive}", home=self._bare)
 
-    def push_base(self, bare: Path) -> None:
-        """Untimed: the base is in every registry long before."""
-        self.run("build", bare, "--push", home=self._bare)
-
     def forget(self) -> None:
         """Back to a machine with nothing but the base; wheels will be downloaded again."""
         shutil.rmtree(self.folder / "home", ignore_errors=True)

@@ -12,9 +12,10 @@ import threading
 from collections.abc import Mapping
 from typing import BinaryIO, cast
 
+from imagekit.builders.delivering import all_targets
 from imagekit.builders.model import BuildRequest, Built
 from imagekit.builders.resettled import annotated
-from imagekit.builders.targets import EngineName, Target, deliver
+from imagekit.builders.targets import EngineName, deliver
 from imagekit.buildkit.engine import Engine
 from imagekit.errors import BuildError
 from imagekit.oci.archive import stream_docker_archive
@@ -102,23 +103,19 @@ def delivered(
     `annotations` are what manifests say of it: engines push none.
     """
     name = f"{built.reference}:{built.tag}"
-    targets: list[Target] = list(request.to)
-    if request.push:
-        targets.append(RegistryReference.parse(name))
     digest = built.digest
-    client = RegistryClient(progress=request.progress)
-    for target in targets:
-        if isinstance(target, RegistryReference):
-            pushed = _push(engine, name, target, request.environ)
-            image = annotated(client.pull(target.at(pushed)), annotations)
-            client.push(image, target)
-            digest = image.digest
-        elif isinstance(target, EngineName):
-            repository, _, tag = target.name.rpartition(":")
-            engine.tag(name, repository, tag)
-        else:
-            deliver(built.named, target, name, client)
-    client.close()
+    with contextlib.closing(RegistryClient(progress=request.progress)) as client:
+        for target in all_targets(request, built.tag):
+            if isinstance(target, RegistryReference):
+                pushed = _push(engine, name, target, request.environ)
+                image = annotated(client.pull(target.at(pushed)), annotations)
+                client.push(image, target)
+                digest = image.digest
+            elif isinstance(target, EngineName):
+                repository, _, tag = target.name.rpartition(":")
+                engine.tag(name, repository, tag)
+            else:
+                deliver(built.named, target, name, client)
     return Built(built.reference, built.tag, digest, built.read, built.image_id)
 
 

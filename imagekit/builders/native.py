@@ -118,12 +118,13 @@ class _NativeBuild:
         self._conflict_free = ConflictFree(
             cache_directory() / "conflict-free", plan.venv, self._digests()
         )
-        self._known.look_up(recipe_key(each.recipe) for each in self._missing())
+        missing = self._missing()
+        self._known.look_up(recipe_key(each.recipe) for each in missing)
         self._checked = bool(self._conflict_free) or self._checked_elsewhere()
         self._agreement = Agreement(self._layerings, plan.venv, self._known)
         if not self._checked:
             self._agreement.look_up()
-        self._wheels = Wheels(self._needed(), materials.supply, progress)
+        self._wheels = Wheels(self._needed(missing), materials.supply, progress)
 
     def made(self) -> Made:
         workers = ThreadPoolExecutor(_WORKERS)
@@ -247,11 +248,11 @@ class _NativeBuild:
         shared = (each for each in self._layerings if each.shared)
         return [each for each in shared if self._cache.find(each.recipe) is None]
 
-    def _needed(self) -> list[LockedWheel]:
+    def _needed(self, missing: Sequence[Layering]) -> list[LockedWheel]:
         """Wheels that have to be read, in the order of their layers."""
         made = {
             layering.recipe
-            for layering in self._missing()
+            for layering in missing
             if self._known.find(recipe_key(layering.recipe)) is None
         }
         return [

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -100,8 +99,14 @@ def command(
         shown_progress(keep_log=True) as progress,
         closing(RegistryClient(progress=progress)) as client,
     ):
-        options = Options(push=push, rebuild=rebuild, platform=platform or "", client=client)
-        options = replace(options, allow_build=allow_build, force=force)
+        options = Options(
+            push=push,
+            rebuild=rebuild,
+            force=force,
+            allow_build=allow_build,
+            platform=platform or "",
+            client=client,
+        )
 
         def build_one(address: Path) -> Built:
             with named(progress, str(address) if len(found) > 1 else "") as shown:

@@ -15,6 +15,7 @@ from imagekit.lock import file
 from imagekit.lock.model import Lock, RuntimePin
 from imagekit.lock.oci_base import is_local
 from imagekit.lock.refresh import refresh_lock
+from imagekit.oci.digest import of_bytes
 from imagekit.progress import Progress
 from imagekit.registry.client import RegistryClient
 from imagekit.registry.reference import RegistryReference
@@ -111,11 +112,5 @@ def _identity(base: Mapping[str, Any]) -> str:
     """Digest of an image; of the embedded base one of what it is made of."""
     if "digest" in base:
         return str(base["digest"])
-    return _of_packages(base)
-
-
-def _of_packages(base: Mapping[str, Any]) -> str:
-    import hashlib  # noqa: PLC0415 - images have a digest
-
     digests = sorted(str(package["sha256"]) for package in base["packages"])
-    return "sha256:" + hashlib.sha256("".join(digests).encode()).hexdigest()
+    return of_bytes("".join(digests).encode())

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -108,7 +107,7 @@ def resolve_at_start(
     if not spec.runtime_packages:
         return ()
     pins = [f"{wheel.name}=={wheel.version}" for wheel in image if wheel.built is None]
-    wanted = dataclasses.replace(
+    wanted = replace(
         spec,
         packages=[*pins, *spec.runtime_packages],
         requirements=None,
