@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import difflib
 import importlib.metadata
-import re
 from functools import cache
 from importlib import resources
+
+from packaging.utils import canonicalize_name
 
 from imagekit.catalogue.model import Plugin
 from imagekit.catalogue.read import CatalogueError, read_plugin
@@ -30,22 +31,19 @@ class UnknownPluginError(ValueError):
         self.near = near
 
 
-def normalised(name: str) -> str:
-    """`great_expectations`, `Great-Expectations`: how a name is written does not matter."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 @cache
 def own_names() -> tuple[str, ...]:
     """Our own plugins, sorted."""
     folders = (resources.files("imagekit") / "plugins").iterdir()
-    return tuple(sorted(normalised(each.name) for each in folders if (each / _FILE).is_file()))
+    return tuple(
+        sorted(canonicalize_name(each.name) for each in folders if (each / _FILE).is_file())
+    )
 
 
 def known_names() -> tuple[str, ...]:
     """All of them, sorted: our own, and those of other packages."""
     others = importlib.metadata.entry_points(group=GROUP).names
-    return tuple(sorted({*own_names(), *map(normalised, others)}))
+    return tuple(sorted({*own_names(), *map(canonicalize_name, others)}))
 
 
 @cache
@@ -56,12 +54,12 @@ def find_plugin(name: str) -> Plugin:
         UnknownPluginError: there is none.
         CatalogueError: its `image.toml` is wrong.
     """
-    wanted = normalised(name)
+    wanted = canonicalize_name(name)
     if wanted in own_names():
         folder = resources.files("imagekit") / "plugins" / wanted.replace("-", "_")
         return read_plugin(wanted, (folder / _FILE).read_text("utf-8"))
     for entry in importlib.metadata.entry_points(group=GROUP):
-        if normalised(entry.name) == wanted:
+        if canonicalize_name(entry.name) == wanted:
             return _foreign(wanted, entry.value)
     raise UnknownPluginError(name, difflib.get_close_matches(wanted, known_names(), n=3))
 

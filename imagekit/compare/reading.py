@@ -13,6 +13,8 @@ import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import BinaryIO
 
+from packaging.utils import canonicalize_name
+
 from imagekit.compare.tree import Entry, FileTree, Kind
 from imagekit.errors import IntegrityError
 from imagekit.layers import record
@@ -122,7 +124,7 @@ def _digested(path: str, content: BinaryIO) -> tuple[int, str, tuple[str, ...]]:
 
 def _python_package(data: bytes) -> tuple[str, ...]:
     fields = {key.decode(): value.decode("utf-8", "replace") for key, value in _header(data)}
-    name = re.sub(r"[-_.]+", "-", fields.get("Name", "")).lower()
+    name = canonicalize_name(fields.get("Name", ""))
     return (f"python {name}", fields.get("Version", ""))
 
 

@@ -16,6 +16,7 @@ from imagekit.lock.model import Lock
 from imagekit.spec.foreign_locks import is_lock
 from imagekit.spec.model import ImageSpec
 from imagekit.spec.parent import Stood
+from imagekit.spec.plain import normalised
 
 
 def lock_for(parent: Stood, locks: Sequence[Lock], platform: str) -> Lock:
@@ -117,4 +118,4 @@ def _urls(parent: Stood) -> Mapping[str, str]:
     from imagekit.spec.requirement import parse  # noqa: PLC0415 - it brings a parser
 
     found = [parse(text) for text in parent.spec.packages if "://" in text]
-    return {each.name.lower().replace("_", "-"): str(each) for each in found}
+    return {normalised(each.name): str(each) for each in found}

@@ -29,7 +29,7 @@ def normalised(name: str) -> str:
 
 
 def plain(text: str) -> str | None:
-    """What `requirement.canonical` gives for NAME, or NAME and one bound; None for any other.
+    """What `source.canonical` gives for NAME, or NAME and one bound; None for any other.
 
     Whatever this takes, an image can hold.
     """

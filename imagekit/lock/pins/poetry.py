@@ -12,6 +12,7 @@ from typing import Any
 
 from imagekit.errors import LockError
 from imagekit.lock.pins.selection import Pin, Selection, hashes, no_wheel
+from imagekit.spec.plain import normalised
 
 _MAIN = "main"
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
@@ -31,7 +32,7 @@ def pins(document: Mapping[str, Any], selection: Selection) -> dict[str, Pin]:
     asked = _optional(document, selection)
     found: dict[str, Pin] = {}
     for package in packages:
-        name = _normalised(package["name"])
+        name = normalised(package["name"])
         if package["optional"] and name not in asked:
             continue
         if any(_fits(marker, selection) for marker in _markers(package, selection)):
@@ -53,7 +54,7 @@ def _fits(marker: str, selection: Selection) -> bool:
 
 def _optional(document: Mapping[str, Any], selection: Selection) -> set[str]:
     """Optional packages that the wanted extras need, with their own dependencies."""
-    packages = {_normalised(each["name"]): each for each in document.get("package", [])}
+    packages = {normalised(each["name"]): each for each in document.get("package", [])}
     extras = document.get("extras", {})
     pending = [_required(text) for extra in selection.extras for text in extras[extra]]
     found: set[str] = set()
@@ -61,13 +62,13 @@ def _optional(document: Mapping[str, Any], selection: Selection) -> set[str]:
         name = pending.pop()
         if name not in found and name in packages:
             found.add(name)
-            pending += [_normalised(each) for each in packages[name].get("dependencies", {})]
+            pending += [normalised(each) for each in packages[name].get("dependencies", {})]
     return found
 
 
 def _required(text: str) -> str:
     matched = _NAME.match(text)
-    return _normalised(matched[0]) if matched else ""
+    return normalised(matched[0]) if matched else ""
 
 
 def _pin(package: Mapping[str, Any], name: str, selection: Selection) -> Pin:
@@ -81,7 +82,3 @@ def _pin(package: Mapping[str, Any], name: str, selection: Selection) -> Pin:
         raise no_wheel(selection.source, name, f"a {kind}")
     wheels = [file for file in package["files"] if str(file["file"]).endswith(".whl")]
     return Pin(name, package["version"], hashes(wheels or package["files"]))
-
-
-def _normalised(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
