@@ -15,6 +15,7 @@ from imagekit.bases.digests import render
 from imagekit.builders.runtime import runtime_pin
 from imagekit.cli.options import output_option, print_json, shown_progress
 from imagekit.debian.releases import known_releases
+from imagekit.files import replacing
 from imagekit.fleet.bases import newest_digest, refresh_bases
 from imagekit.fleet.find import find_specs
 from imagekit.registry.client import RegistryClient
@@ -86,7 +87,8 @@ def _write_digests(path: Path, source: str | None, client: RegistryClient) -> No
     for image in cuda.images():
         repository, _, tag = image.reference.rpartition(":")
         digests[tag] = newest_digest(f"{source or repository}:{tag}", client)
-    path.write_text(render(digests), encoding="utf-8")
+    with replacing(path) as stream:
+        stream.write(render(digests).encode())
 
 
 def _told(release: cuda.Release) -> str:
