@@ -168,84 +168,77 @@ def test_host_aliases_are_in_the_hosts_file(engine: Engine) -> None:
     assert ["192.0.2.7", "two.example"] in [[line[0], name] for line in found for name in line[1:]]
 
 
+LOOK = """
+    cd /v; stat -c '%n %a %g' disk memory; df memory | tail -1
+    cat secret/deep/token; echo; stat -c '%n %a %g' secret/deep/token
+    for each in secret config image; do touch $each/new 2>/dev/null && echo $each writable; done
+    cat config/app.conf labels/labels; echo; cat claim/kept; echo written > claim/new
+    ls image/bin/busybox; echo mine > disk/mine; stat -c '%n %u %g' disk/mine; id; cat /shm/a
+"""
+LOOK_AS_ANOTHER = """
+    cat /disk/mine; ls /part; touch /part/b; cat /etc/app.conf
+    touch /new 2>/dev/null || echo read-only; id -u; id -G
+    grep NoNewPrivs /proc/self/status; grep CapBnd /proc/self/status
+"""
+
+
+def volumes_of_every_kind(image: str) -> list[dict[str, Any]]:
+    token = {"key": "token", "path": "deep/token", "mode": 0o400}
+    labels = {"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}
+    return [
+        {"name": "disk", "emptyDir": {}},
+        {"name": "memory", "emptyDir": {"medium": "Memory", "sizeLimit": "2Mi"}},
+        {"name": "secret", "secret": {"secretName": "keys", "items": [token]}},
+        {"name": "config", "configMap": {"name": "settings"}},
+        {"name": "labels", "downwardAPI": {"items": [labels]}},
+        {"name": "claim", "persistentVolumeClaim": {"claimName": "data"}},
+        {"name": "image", "image": {"reference": image}},
+    ]
+
+
+def at(name: str, path: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "mountPath": path, **more}
+
+
+def another_user(engine: Engine) -> dict[str, Any]:
+    """A container that may little, and sees parts of the volumes."""
+    return engine.container(
+        "other",
+        "while ! test -f /disk/mine; do sleep 0.1; done; " + LOOK_AS_ANOTHER,
+        volumeMounts=[
+            at("disk", "/disk", readOnly=True),
+            at("disk", "/part", subPathExpr="part/$(PART)"),
+            at("config", "/etc/app.conf", subPath="app.conf"),
+        ],
+        env=[{"name": "PART", "value": "one"}],
+        securityContext={
+            "runAsUser": 1234,
+            "runAsGroup": 77,
+            "readOnlyRootFilesystem": True,
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    )
+
+
 @scenario
 def mounted(engine: Engine) -> Outcome:
     """Volumes of every kind, as different users see them."""
-    volumes = [
-        {"name": "disk", "emptyDir": {}},
-        {"name": "memory", "emptyDir": {"medium": "Memory", "sizeLimit": "2Mi"}},
-        {
-            "name": "secret",
-            "secret": {
-                "secretName": "keys",
-                "items": [{"key": "token", "path": "deep/token", "mode": 0o400}],
-            },
-        },
-        {"name": "config", "configMap": {"name": "settings"}},
-        {
-            "name": "labels",
-            "downwardAPI": {
-                "items": [{"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}]
-            },
-        },
-        {"name": "claim", "persistentVolumeClaim": {"claimName": "data"}},
-        {"name": "image", "image": {"reference": engine.image}},
-    ]
-
-    def at(name: str, path: str, **more: Any) -> dict[str, Any]:
-        return {"name": name, "mountPath": path, **more}
-
-    mounts = [at(str(each["name"]), f"/v/{each['name']}") for each in volumes]
-    look = """
-        cd /v; stat -c '%n %a %g' disk memory; df memory | tail -1
-        cat secret/deep/token; echo; stat -c '%n %a %g' secret/deep/token
-        for each in secret config image; do touch $each/new 2>/dev/null && echo $each writable; done
-        cat config/app.conf labels/labels; echo; cat claim/kept; echo written > claim/new
-        ls image/bin/busybox; echo mine > disk/mine; stat -c '%n %u %g' disk/mine; id; cat /shm/a
-    """
-    other = """
-        cat /disk/mine; ls /part; touch /part/b; cat /etc/app.conf
-        touch /new 2>/dev/null || echo read-only; id -u; id -G
-        grep NoNewPrivs /proc/self/status; grep CapBnd /proc/self/status
-    """
-    other_mounts = [
-        at("disk", "/disk", readOnly=True),
-        at("disk", "/part", subPathExpr="part/$(PART)"),
-        at("config", "/etc/app.conf", subPath="app.conf"),
-    ]
-    security = {
-        "runAsUser": 1234,
-        "runAsGroup": 77,
-        "readOnlyRootFilesystem": True,
-        "allowPrivilegeEscalation": False,
-        "capabilities": {"drop": ["ALL"]},
-    }
+    volumes = volumes_of_every_kind(engine.image)
+    mounts = [at(each["name"], f"/v/{each['name']}") for each in volumes]
+    before = "echo in memory > /v/memory/a; mkdir -p /v/disk/part/one; touch /v/disk/part/one/a"
+    look = engine.container(
+        "look",
+        "sleep 0.5;" + LOOK,
+        volumeMounts=[*mounts, at("memory", "/shm")],
+        securityContext={"runAsUser": 1000},
+    )
     document = pod(
         "mounted",
         securityContext={"fsGroup": 2000, "supplementalGroups": [3000]},
         volumes=volumes,
-        initContainers=[
-            engine.container(
-                "first",
-                "echo in memory > /v/memory/a; mkdir -p /v/disk/part/one; touch /v/disk/part/one/a",
-                volumeMounts=mounts,
-            ),
-        ],
-        containers=[
-            engine.container(
-                "look",
-                "sleep 0.5;" + look,
-                volumeMounts=[*mounts, at("memory", "/shm")],
-                securityContext={"runAsUser": 1000},
-            ),
-            engine.container(
-                "other",
-                "while ! test -f /disk/mine; do sleep 0.1; done; " + other,
-                volumeMounts=other_mounts,
-                env=[{"name": "PART", "value": "one"}],
-                securityContext=security,
-            ),
-        ],
+        initContainers=[engine.container("first", before, volumeMounts=mounts)],
+        containers=[look, another_user(engine)],
     )
     document["metadata"]["labels"] = {"app": "x", "b": "y"}
     return engine.run(document, SECRET, CONFIG_MAP, words=["--volume", f"data={engine.claim}"])

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
 from typing import Any
 
 from tests.conformance.pods.harness import Engine, Outcome, behaviour, pod, scenario
@@ -84,80 +85,78 @@ def test_containers_share_one_network(engine: Engine) -> None:
     assert int(served(engine).lines("task")[1]) >= 3
 
 
-@scenario
-def probed(engine: Engine) -> Outcome:
-    """Each container is probed in another way, all at the same time."""
-    shared: dict[str, Any] = {"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}
+NEVER: Mapping[str, Any] = {
+    "exec": {"command": ["false"]},
+    "periodSeconds": 1,
+    "failureThreshold": 1,
+}
+SHARED: Mapping[str, Any] = {"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}
+
+
+def restarted(engine: Engine) -> list[dict[str, Any]]:
+    """Containers whose liveness probes fail the first time they run."""
+    dies = (
+        "test -f /shared/{0} && exit 0; touch /shared/{0};"
+        " trap 'echo {0} stopped; exit 1' TERM; while :; do sleep 0.05; done"
+    )
+    unwell = {**NEVER, "terminationGracePeriodSeconds": 9}
+    hangs = {**NEVER, "exec": {"command": ["sleep", "60"]}, "timeoutSeconds": 1}
+    return [
+        engine.container("unwell", dies.format("unwell"), livenessProbe=unwell, **SHARED),
+        engine.container("hangs", dies.format("hangs"), livenessProbe=hangs, **SHARED),
+    ]
+
+
+def held_back(engine: Engine) -> list[dict[str, Any]]:
+    """Containers whose liveness probes would fail if they were asked at once."""
     exists = {
         "exec": {"command": ["test", "-f", "/shared/up"]},
         "periodSeconds": 1,
         "timeoutSeconds": 10,
     }
-    dies = (
-        "test -f /shared/{0} && exit 0; touch /shared/{0};"
-        " trap 'echo {0} stopped; exit 1' TERM; while :; do sleep 0.05; done"
-    )
-    never: dict[str, Any] = {
-        "exec": {"command": ["false"]},
-        "periodSeconds": 1,
-        "failureThreshold": 1,
-    }
-    hangs = {
-        "exec": {"command": ["sleep", "60"]},
-        "periodSeconds": 1,
-        "failureThreshold": 1,
-        "timeoutSeconds": 1,
-    }
+    return [
+        engine.container(
+            "slow",
+            "sleep 2; touch /shared/up; sleep 2",
+            livenessProbe={**exists, "failureThreshold": 1},
+            startupProbe={**exists, "failureThreshold": 20},
+            **SHARED,
+        ),
+        engine.container("patient", "sleep 3", livenessProbe={**NEVER, "initialDelaySeconds": 60}),
+    ]
+
+
+def asked_when_ready(engine: Engine) -> list[dict[str, Any]]:
+    """Containers with readiness probes: on the loopback, at no page, and twice."""
     local = (
         "httpd -p 127.0.0.1:8090 -h /; sleep 3;"
         " wget -q -O /dev/null http://127.0.0.1:8090/etc/passwd && echo local up"
     )
-    error = "httpd -p 8091 -h /; sleep 3"
-    readiness = {"periodSeconds": 1, "failureThreshold": 2}
+    soon = {"periodSeconds": 1, "failureThreshold": 2}
+    on_loopback = {"httpGet": {"port": 8090, "path": "/etc/passwd"}, **soon}
+    not_there = {"httpGet": {"port": 8091, "path": "/none"}, **soon}
+    twice = {
+        "exec": {"command": ["true"]},
+        "periodSeconds": 1,
+        "timeoutSeconds": 10,
+        "successThreshold": 2,
+    }
+    return [
+        engine.container("local", local, readinessProbe=on_loopback),
+        engine.container("error", "httpd -p 8091 -h /; sleep 3", readinessProbe=not_there),
+        engine.container("ready", "sleep 6", readinessProbe=twice),
+    ]
+
+
+@scenario
+def probed(engine: Engine) -> Outcome:
+    """Each container is probed in another way, all at the same time."""
     return engine.run(
         pod(
             "probed",
             restartPolicy="OnFailure",
             volumes=[{"name": "shared", "emptyDir": {}}],
-            containers=[
-                engine.container(
-                    "unwell",
-                    dies.format("unwell"),
-                    livenessProbe={**never, "terminationGracePeriodSeconds": 9},
-                    **shared,
-                ),
-                engine.container("hangs", dies.format("hangs"), livenessProbe=hangs, **shared),
-                engine.container(
-                    "slow",
-                    "sleep 2; touch /shared/up; sleep 2",
-                    livenessProbe={**exists, "failureThreshold": 1},
-                    startupProbe={**exists, "failureThreshold": 20},
-                    **shared,
-                ),
-                engine.container(
-                    "patient", "sleep 3", livenessProbe={**never, "initialDelaySeconds": 60}
-                ),
-                engine.container(
-                    "local",
-                    local,
-                    readinessProbe={"httpGet": {"port": 8090, "path": "/etc/passwd"}, **readiness},
-                ),
-                engine.container(
-                    "error",
-                    error,
-                    readinessProbe={"httpGet": {"port": 8091, "path": "/none"}, **readiness},
-                ),
-                engine.container(
-                    "ready",
-                    "sleep 6",
-                    readinessProbe={
-                        "exec": {"command": ["true"]},
-                        "periodSeconds": 1,
-                        "timeoutSeconds": 10,
-                        "successThreshold": 2,
-                    },
-                ),
-            ],
+            containers=[*restarted(engine), *held_back(engine), *asked_when_ready(engine)],
         )
     )
 
