@@ -69,7 +69,7 @@ golden: $(VENV)/dev ## Rewrite golden and generated files; review the diff
 	UPDATE_GOLDEN=1 $(BIN)/python -m pytest -q tests/golden tests/house
 
 real: $(VENV)/dev ## Run every test, against the real services that are installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --hypothesis-profile default
 
 bench: $(VENV)/dev ## Time builds and task starts beside their peers
 	$(BIN)/python -m bench

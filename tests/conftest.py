@@ -2,6 +2,8 @@
 """Services that tests need: a missing one skips them, unless REQUIRE_REAL says it must be there.
 
 REQUIRE_REAL is a list of markers such as `docker,skopeo`, or `all`.
+
+Property tests try the same examples each time; `--hypothesis-profile default` searches anew.
 """
 
 from __future__ import annotations
@@ -14,11 +16,15 @@ import sys
 from collections.abc import Callable, Mapping
 
 import pytest
+from hypothesis import settings
 
 from imagekit.builders.envd_program import find_envd
 from imagekit.engines.container import Docker, Podman
 from imagekit.engines.namespaces import Namespaces
 from imagekit.errors import BuildError
+
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
 
 
 def _program(name: str) -> Callable[[], str | None]:
