@@ -191,7 +191,7 @@ def test_a_naive_datetime_is_utc() -> None:
         (list[list[int]], [[1], [2, "x"]], "[1][1]: expected int, got str 'x'"),
         (dict[str, int], {"a": "x"}, "['a']: expected int, got str 'x'"),
         (dict[str, int], {1: 1}, "expected a str as key, got int"),
-        (dict, {"a": object()}, "MessagePack has no form for object"),
+        (dict, {"a": Ellipsis}, "MessagePack has no form for ellipsis"),
         (dict, {"a": "\ud800"}, "a string holds a lone surrogate, which UTF-8 can't encode"),
         (Inner, OUTER, "expected Inner, got Outer"),
         (
