@@ -36,7 +36,7 @@ demo: $(BIN)/imagekit ## Build examples/iris without Docker or root, run its tas
 	$(BIN)/imagekit run examples/iris/spec.yaml $(IRIS)
 
 test: $(VENV)/dev ## Run the tests that need nothing but Python and the package indexes
-	$(BIN)/python -m pytest -m "not docker and not podman and not registry and not s3 and not vllm and not slow"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not docker and not podman and not registry and not s3 and not vllm and not slow"
 
 installed: $(VENV)/dev ## Test what ships: the files of the built wheel, away from the source tree
 	rm -rf build/installed

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -92,6 +93,7 @@ def command(
     found = find_specs(specs)
     if to and len(found) > 1:
         raise click.UsageError("--to takes one image: several would meet in one place")
+    chosen = Options(push=push, rebuild=rebuild, force=force, allow_build=allow_build)
     images: list[Image] = []
     failures: list[Failure] = []
     with (
@@ -99,14 +101,7 @@ def command(
         shown_progress(keep_log=True) as progress,
         closing(RegistryClient(progress=progress)) as client,
     ):
-        options = Options(
-            push=push,
-            rebuild=rebuild,
-            force=force,
-            allow_build=allow_build,
-            platform=platform or "",
-            client=client,
-        )
+        options = replace(chosen, platform=platform or "", client=client)
 
         def build_one(address: Path) -> Built:
             with named(progress, str(address) if len(found) > 1 else "") as shown:
