@@ -36,7 +36,12 @@ else:
     import tomli as tomllib
 
 _PACKAGE = Path(__file__).parent.parent
-_COMPILER = ("errors.py", "layers/__init__.py", "layers/bytecode.py", "layers/compile_server.py")
+_SCRIPTS = ("compile_installed.py", "refuse_installed.py")
+_LIBRARY = (
+    *("errors.py", "layers/__init__.py", "layers/bytecode.py", "layers/compile_server.py"),
+    "layers/conflicts.py",
+)
+"""What of imagekit the scripts import."""
 _INDEX_KEYS = frozenset(
     {
         *("index", "index-url", "extra-index-url", "find-links", "index-strategy", "no-index"),
@@ -129,10 +134,10 @@ def _tools(platform: str) -> Iterator[Entry]:
             hint="build there",
         )
     yield _on_disk("tools/uv", Path(uv.find_uv_bin()), 0o755)
-    script = _PACKAGE / "layers/compile_installed.py"
-    yield Entry.made("tools/compile_installed.py", script.read_bytes())
+    for name in _SCRIPTS:
+        yield Entry.made(f"tools/{name}", (_PACKAGE / "layers" / name).read_bytes())
     yield Entry.made("tools/imagekit/__init__.py", b"")
-    for name in _COMPILER:
+    for name in _LIBRARY:
         yield Entry.made(f"tools/imagekit/{name}", (_PACKAGE / name).read_bytes())
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from imagekit.interrupts import terminable, told_of_interrupts
 _FRONTEND = "dockerfile.v0"
 _LINES_SHOWN = 20
 _STATUS_SECONDS = 5.0
+_MOUNTS = re.compile(r"--mount=\S+\s+")
 _FULL = "no space left on device"
 _PARSE = ("dockerfile parse error", "failed to create LLB definition", "failed to read dockerfile")
 
@@ -136,7 +138,7 @@ class _Build:
         failed = self._reader.failed_step
         if failed is None:
             return BuildError(f"{where}: {said}", hint=hint)
-        name, output = failed
+        name, output = _MOUNTS.sub("", failed[0]), failed[1]
         if _FULL in output and hint is None:
             hint = "the step ran out of disk space on the worker"
         return BuildError(f"{where}: {name}: {said}{_log(output)}", hint=hint)

@@ -1,21 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds wheels that would write different bytes to one path.
 
-pip and uv let the last one win, silently and in an order that nobody chose.
+pip and uv let the last one win, silently and in an order that nobody chose. This runs inside
+containers too (`refuse_installed`), so it stands on little else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from imagekit.errors import BuildError
-from imagekit.layers.claims import Claims
-from imagekit.layers.wheel_install import parents
 
 
-def refuse_conflicts(wheels: Iterable[Claims]) -> None:
+class Writes(Protocol):
+    """A wheel; of each path, two marks that tell what is written there."""
+
+    @property
+    def filename(self) -> str: ...
+
+    @property
+    def files(self) -> Sequence[tuple[str, object, object]]: ...
+
+
+def refuse_conflicts(wheels: Iterable[Writes]) -> None:
     """Raise BuildError where two of `wheels` disagree about a path."""
-    owners: dict[str, tuple[str, tuple[int, int]]] = {}
+    owners: dict[str, tuple[str, tuple[object, object]]] = {}
     folders: dict[str, str] = {}
     for wheel in wheels:
         for path, *content in wheel.files:
@@ -26,10 +36,21 @@ def refuse_conflicts(wheels: Iterable[Claims]) -> None:
         raise _conflict(path, owners[path][0], folders[path], "a file in one, a folder in another")
 
 
+def parents(paths: Iterable[str]) -> set[str]:
+    """All folders above any of `paths`."""
+    found: set[str] = set()
+    for path in paths:
+        parent = path.rpartition("/")[0]
+        while parent and parent not in found:
+            found.add(parent)
+            parent = parent.rpartition("/")[0]
+    return found
+
+
 def _claim(
-    owners: dict[str, tuple[str, tuple[int, int]]],
+    owners: dict[str, tuple[str, tuple[object, object]]],
     path: str,
-    content: tuple[int, int],
+    content: tuple[object, object],
     filename: str,
 ) -> None:
     owner, other = owners.setdefault(path, (filename, content))

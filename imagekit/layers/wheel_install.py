@@ -8,11 +8,12 @@ installed projects"), but for the exceptions that docs/reference/layers.md lists
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from imagekit.errors import IntegrityError
 from imagekit.layers import record
+from imagekit.layers.conflicts import parents
 from imagekit.layers.launchers import launchers, with_python
 from imagekit.layers.venv import PREFIX, Venv
 from imagekit.layers.wheel_archive import Member, WheelArchive
@@ -179,14 +180,3 @@ def _refuse_clashes(files: list[Copied | Made], venv: Venv, source: str) -> None
         raise IntegrityError(f"{source}: {path} can't be a file of a wheel")
     for path in sorted(folders & venv.reserved):
         raise IntegrityError(f"{source}: {path} belongs to the environment")
-
-
-def parents(paths: Iterable[str]) -> set[str]:
-    """All folders above any of `paths`."""
-    found: set[str] = set()
-    for path in paths:
-        parent = path.rpartition("/")[0]
-        while parent and parent not in found:
-            found.add(parent)
-            parent = parent.rpartition("/")[0]
-    return found

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from imagekit.errors import BuildError
@@ -37,6 +37,8 @@ _STAGE_BUDGET = 12
 """A stage costs the start of two containers; a layer that many share is pushed whole."""
 _TOOLS = "/run/imagekit/tools"
 _WHEELS = "/wheels"
+_OTHERS = "/run/imagekit/wheels"
+_FEWEST = 2  # wheels that can contradict each other
 _ESCAPED = re.compile(r'[\\"$]')
 _PLAIN = re.compile(r"[\w./-]+", re.ASCII)
 _UNWRITABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -52,6 +54,8 @@ class Stage:
         comments: what is installed, for people.
         install: the command, as JSON.
         compile: the one that makes the bytecode, or empty.
+        others: stages whose wheels are looked at by `agree`.
+        agree: the one that refuses wheels which contradict each other; the last stage has it.
     """
 
     name: str
@@ -60,6 +64,8 @@ class Stage:
     comments: tuple[str, ...]
     install: str
     compile: str
+    others: tuple[str, ...] = ()
+    agree: str = ""
 
     @property
     def requirements(self) -> str:
@@ -90,7 +96,7 @@ def render_dockerfile(plan: Plan, base: str, *, link: bool = True) -> Dockerfile
     refuse_unwritable(plan.steps)
     arguments: dict[str, str] = {}
     configure = only(plan.steps, Configure)
-    stages = tuple(_stages(plan))
+    stages = _agreeing(tuple(_stages(plan)), plan.venv)
     runtimes = [step for step in plan.steps if isinstance(step, InstallRuntime)]
     values = {
         "base": base,
@@ -171,6 +177,16 @@ def _stages(plan: Plan) -> Iterator[Stage]:
             yield _stage("runtime", [_runtime(step)], plan.venv, bytecode=step.bytecode)
 
 
+def _agreeing(stages: tuple[Stage, ...], venv: Venv) -> tuple[Stage, ...]:
+    """The last stage compares its wheels with all others; its own layer has nothing of that."""
+    if sum(len(stage.wheels) for stage in stages) < _FEWEST:
+        return stages
+    others = tuple(stage.name for stage in stages[:-1])
+    prefixes = [*(f"{_OTHERS}/{name}" for name in others), _WHEELS]
+    command = [*_python(venv, "refuse_installed.py"), PREFIX, _site_packages(venv), *prefixes]
+    return (*stages[:-1], replace(stages[-1], others=others, agree=json.dumps(command)))
+
+
 def _runtime(step: InstallRuntime) -> LockedWheel:
     filename = f"imagekit_runtime-{step.pin.version}-py3-none-any.whl"
     return LockedWheel("imagekit-runtime", step.pin.version, filename, step.pin.sha256)
@@ -204,10 +220,16 @@ def _install(*, offline: bool) -> list[str]:
 def _compile(venv: Venv, wheels: Sequence[LockedWheel]) -> list[str]:
     """Distributions are named by the first two parts of their wheels' names, as their folders."""
     names = ["-".join(wheel.filename.split("-")[:2]) + ".dist-info" for wheel in wheels]
-    site_packages = venv.site_packages.removeprefix(f"{PREFIX}/")
-    script = f"{_TOOLS}/compile_installed.py"
-    options = ["-s", "-S", "-B", script, _WHEELS, venv.python, PREFIX, site_packages]
-    return [venv.executable, *options, *names]
+    options = [_WHEELS, venv.python, PREFIX, _site_packages(venv)]
+    return [*_python(venv, "compile_installed.py"), *options, *names]
+
+
+def _python(venv: Venv, script: str) -> list[str]:
+    return [venv.executable, "-s", "-S", "-B", f"{_TOOLS}/{script}"]
+
+
+def _site_packages(venv: Venv) -> str:
+    return venv.site_packages.removeprefix(f"{PREFIX}/")
 
 
 def _copies(steps: Sequence[Step]) -> Iterator[Mapping[str, str]]:
