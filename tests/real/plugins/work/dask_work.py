@@ -7,10 +7,10 @@ import dask.bag
 from distributed import Client, LocalCluster
 
 
-def main(numbers: int) -> "list[int]":
+def main(numbers: int) -> "dict[str, int]":
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
         with Client(cluster) as client:
             bag = dask.bag.from_sequence(range(numbers), npartitions=8)
             total = bag.map(lambda x: x * x).sum().compute()
-            workers = client.run(os.getpid)
-    return [total, len({*workers.values(), os.getpid()})]
+            pids = client.run(os.getpid)
+    return {"total": total, "workers": len({*pids.values()} - {os.getpid()})}

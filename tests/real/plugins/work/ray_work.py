@@ -14,8 +14,8 @@ class Counter:
     def add(self, pid: int) -> None:
         self.pids.add(pid)
 
-    def number(self) -> int:
-        return len(self.pids)
+    def elsewhere(self, pid: int) -> bool:
+        return bool(self.pids) and pid not in self.pids
 
 
 @ray.remote
@@ -24,10 +24,10 @@ def square(x: int, counter: "ray.ObjectRef") -> int:
     return x * x
 
 
-def main(numbers: int) -> "list[int]":
+def main(numbers: int) -> "dict[str, int | bool]":
     ray.init(num_cpus=2, include_dashboard=False, object_store_memory=100_000_000)
     counter = Counter.remote()
     total = sum(ray.get([square.remote(x, counter) for x in range(numbers)]))
-    others = ray.get(counter.number.remote()) >= 1
+    elsewhere = ray.get(counter.elsewhere.remote(os.getpid()))
     ray.shutdown()
-    return [total, int(others)]
+    return {"total": total, "elsewhere": elsewhere}
