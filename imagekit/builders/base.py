@@ -21,9 +21,11 @@ from imagekit.spec.model import ImageSpec
 from imagekit.spec.parent import lineage
 
 if TYPE_CHECKING:
+    from imagekit.builders.apt import AptContext
     from imagekit.builders.debian_root import DebianRoot
     from imagekit.debian.apt.root import BaseRoot
     from imagekit.layers.writer import LayerWriter
+    from imagekit.planning.steps import ListLibraries
 
 
 class Base(Protocol):
@@ -45,6 +47,9 @@ class Base(Protocol):
 
     def packages(self, section: Mapping[str, object]) -> Sequence[Layering]:
         """The layers of Debian packages over it: of the lock's section `apt`."""
+
+    def libraries(self, step: ListLibraries) -> Layering:
+        """The layer that tells its loader of libraries."""
 
     def root(self) -> Path:
         """The base unpacked, so that its interpreter can be run. May take long."""
@@ -89,12 +94,21 @@ class _DebianBase:
         ]
 
     def packages(self, section: Mapping[str, object]) -> Sequence[Layering]:
-        from imagekit.builders.apt import AptContext, apt_layerings  # noqa: PLC0415 - few have any
+        from imagekit.builders.apt import apt_layerings  # noqa: PLC0415 - few have any
 
-        context = AptContext(
+        return apt_layerings(section, self._context())
+
+    def libraries(self, step: ListLibraries) -> Layering:
+        from imagekit.builders.libraries import libraries_layering  # noqa: PLC0415 - few have any
+
+        return libraries_layering(step, self._context())
+
+    def _context(self) -> AptContext:
+        from imagekit.builders.apt import AptContext  # noqa: PLC0415 - as above
+
+        return AptContext(
             recipe(self._base), self._base_root, self._options, self._progress, embedded=True
         )
-        return apt_layerings(section, context)
 
     def root(self) -> Path:
         return self._maker().tree().root
@@ -130,12 +144,21 @@ class _ImageBase:
         return []
 
     def packages(self, section: Mapping[str, object]) -> Sequence[Layering]:
-        from imagekit.builders.apt import AptContext, apt_layerings  # noqa: PLC0415 - few have any
+        from imagekit.builders.apt import apt_layerings  # noqa: PLC0415 - few have any
 
-        context = AptContext(
+        return apt_layerings(section, self._context())
+
+    def libraries(self, step: ListLibraries) -> Layering:
+        from imagekit.builders.libraries import libraries_layering  # noqa: PLC0415 - few have any
+
+        return libraries_layering(step, self._context())
+
+    def _context(self) -> AptContext:
+        from imagekit.builders.apt import AptContext  # noqa: PLC0415 - as above
+
+        return AptContext(
             self.image.digest, self._base_root, self._options, self._progress, embedded=False
         )
-        return apt_layerings(section, context)
 
     def _base_root(self) -> BaseRoot:
         from imagekit.builders.image_tree import image_tree  # noqa: PLC0415 - plans unpack nothing

@@ -7,10 +7,12 @@ import functools
 from collections.abc import Sequence
 from typing import final
 
+from imagekit.builders.base import Base
 from imagekit.builders.compiling import Interpreter, SharedCompiler
 from imagekit.builders.frontend import Prepared
 from imagekit.builders.layerings import Layering, Sources
 from imagekit.builders.running import run_layering
+from imagekit.builders.wheels import Wheels
 from imagekit.jobs.job import Job
 from imagekit.layers.bytecode import BytecodeCompiler
 from imagekit.layers.cache import LayerCache
@@ -21,28 +23,35 @@ from imagekit.oci.assemble import Addition, Settings, assemble
 from imagekit.oci.descriptor import Platform
 from imagekit.oci.image import Image
 from imagekit.oci.layer import FileLayer
+from imagekit.planning.steps import InstallDebian, ListLibraries
 from imagekit.progress import watched
 
 
 def base_image(prepared: Prepared, *, jobs: bool = True) -> Image:
     """The same base, with the same layers, as the native builder starts from.
 
-    It is made here where it is no image already. Debian packages of the plan lie on it; without
-    `jobs` their scripts are left to a step of the builder's (`deb_entries`).
+    It is made here where it is no image already. Debian packages of the plan lie on it, and what
+    the loader is told; without `jobs` scripts are left to a step of the builder's (`deb_entries`).
     """
-    image, debian = prepared.base.image, prepared.debian
-    if image is not None and not debian:
+    image, laid = prepared.base.image, prepared.laid
+    if image is not None and not laid:
         return image
     sources = _Sources(prepared)
     try:
         if image is None:
             made = prepared.base.layerings(bytecode=prepared.bytecode)
             image = _laid_over(None, made, prepared, sources)
-        above = [layering for step in debian for layering in prepared.base.packages(step.section)]
+        above = [layering for step in laid for layering in _layerings(step, prepared.base)]
         wanted = [each for each in above if jobs or not isinstance(each.write, Job)]
         return _laid_over(image, wanted, prepared, sources)
     finally:
         sources.close()
+
+
+def _layerings(step: InstallDebian | ListLibraries, base: Base) -> Sequence[Layering]:
+    if isinstance(step, ListLibraries):
+        return [base.libraries(step)]
+    return base.packages(step.section)
 
 
 def _laid_over(
@@ -80,21 +89,24 @@ def _written(layering: Layering, sources: Sources, writer: LayerWriter) -> None:
 
 @final
 class _Sources:
-    """A base is made of Debian packages alone; what it asks for is the compiler."""
+    """What a base is made from beside Debian packages: bytecode, and names of wheels' files."""
 
     def __init__(self, prepared: Prepared) -> None:
         lock = prepared.lock
         interpreter = Interpreter(prepared.base.root, lock.target.python_path)
-        self._compiler = SharedCompiler(interpreter, prepared.request.progress)
+        progress = prepared.request.progress
+        self._compiler = SharedCompiler(interpreter, progress)
+        self._wheels = Wheels((), prepared.request.supply(lock), progress)
 
     def compiler(self) -> BytecodeCompiler:
         return self._compiler.get()
 
     def close(self) -> None:
         self._compiler.close()
+        self._wheels.close()
 
     def wheel(self, wheel: LockedWheel) -> WheelFile:
-        raise LookupError(f"a base has no wheels, and {wheel.filename} is one")
+        return self._wheels.file(wheel)
 
     def runtime(self) -> WheelFile:
         raise LookupError("a base has no runtime")

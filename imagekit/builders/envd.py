@@ -46,7 +46,7 @@ from imagekit.oci.scratch import scratch_directory
 from imagekit.paths import cache_directory
 from imagekit.planning.dockerfile import refuse_commands_below
 from imagekit.planning.envd import Piece, render_envd
-from imagekit.planning.steps import InstallDebian, RunCommands
+from imagekit.planning.steps import InstallDebian, ListLibraries, RunCommands
 from imagekit.registry.reference import is_loopback
 
 _MADE = "localhost/imagekit/envd"
@@ -123,13 +123,14 @@ class _Build:
 
     def _base_has_bash(self) -> bool:
         prepared = self.prepared
-        added = [each["name"] for step in prepared.debian for each in _packages(step)]
+        debian = [step for step in prepared.laid if isinstance(step, InstallDebian)]
+        added = [each["name"] for step in debian for each in _packages(step)]
         return "bash" in added or os.path.lexists(prepared.base.root() / "usr/bin/bash")
 
     def _pieces(self, context: Path) -> list[Piece]:
         """The layers that the native builder makes, but those of the base and of commands."""
         prepared = self.prepared
-        others = (InstallDebian, RunCommands)
+        others = (InstallDebian, ListLibraries, RunCommands)
         steps = tuple(step for step in prepared.plan.steps if not isinstance(step, others))
         plan = replace(prepared.plan, steps=steps)
         known = KnownLayers(prepared.lock, (), lazy=False, rebuild=False)

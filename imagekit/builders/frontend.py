@@ -20,7 +20,13 @@ from imagekit.errors import BuildError
 from imagekit.lock.model import Lock
 from imagekit.planning.dockerfile import command_secrets, refuse_unwritable, render_dockerfile
 from imagekit.planning.planner import Plan
-from imagekit.planning.steps import InstallDebian, InstallRuntime, InstallWheels, RunCommands
+from imagekit.planning.steps import (
+    InstallDebian,
+    InstallRuntime,
+    InstallWheels,
+    ListLibraries,
+    RunCommands,
+)
 from imagekit.progress import Progress
 from imagekit.registry.credentials import find_credentials
 from imagekit.registry.reference import RegistryReference
@@ -45,9 +51,10 @@ class Prepared:
         return any(step.bytecode for step in steps)
 
     @property
-    def debian(self) -> tuple[InstallDebian, ...]:
+    def laid(self) -> tuple[InstallDebian | ListLibraries, ...]:
         """What lies on the base before any step of a builder's."""
-        return tuple(step for step in self.plan.steps if isinstance(step, InstallDebian))
+        steps = self.plan.steps
+        return tuple(step for step in steps if isinstance(step, InstallDebian | ListLibraries))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +107,11 @@ def frontend_input(prepared: Prepared, base: str, *, link: bool) -> Input:
 def registry_base(prepared: Prepared) -> str | None:
     """What FROM names where the base is a registry's, which the worker pulls by its digest.
 
-    One that Debian packages are laid on is no registry's any more.
+    One that something was laid on is no registry's any more.
     """
     lock = prepared.lock
     reference = str(lock.base.get("reference", "oci:"))
-    if prepared.debian or reference.startswith(("oci:", "oci-archive:")):
+    if prepared.laid or reference.startswith(("oci:", "oci-archive:")):
         return None
     named = RegistryReference.parse(reference.removeprefix("docker://"))
     return f"{named.host}/{named.repository}@{lock.base['digest']}"

@@ -31,6 +31,7 @@ from imagekit.planning.steps import (
     InstallDebian,
     InstallRuntime,
     InstallWheels,
+    ListLibraries,
     MakeEnvironment,
     RunCommands,
     StartFromDebian,
@@ -56,6 +57,9 @@ class BelowWheels(Protocol):
 
     def packages(self, section: Mapping[str, object]) -> Sequence[Layering]:
         """The layers of Debian packages over the base: of the lock's section `apt`."""
+
+    def libraries(self, step: ListLibraries) -> Layering:
+        """The layer that tells the base's loader of libraries."""
 
 
 class Sources(Protocol):
@@ -116,6 +120,8 @@ def layerings(plan: Plan, base: BelowWheels) -> list[Layering]:
                 made = [_commands(step, _everything(plan.steps[0], found))]
             case InstallDebian(section):
                 made = [*base.packages(section)]
+            case ListLibraries():
+                made = [base.libraries(step)]
             case _:
                 made = [*_layering(step, plan.venv, base.interpreter)]
         found += [replace(layering, step=step) for layering in made]

@@ -21,6 +21,7 @@ from imagekit.planning.steps import (
     InstallDebian,
     InstallRuntime,
     InstallWheels,
+    ListLibraries,
     MakeEnvironment,
     RunCommands,
     StartFromDebian,
@@ -29,6 +30,7 @@ from imagekit.planning.steps import (
 _OURS = "imagekit: "
 _SOURCE, _COPIES = "source ", "copied files"
 _DEBIAN = ("apt ", "dpkg")
+_LIBRARIES = "loader's cache"
 
 Became = Literal["changed", "new", "gone"]
 
@@ -140,6 +142,10 @@ class _Comparison:
                 yield from self._sides.of_runtime()
             case InstallDebian():
                 yield from self._sides.of_debian()
+            case ListLibraries(wheels):
+                yield from self._sides.of_base()
+                yield from self._sides.of_debian()
+                yield from self._sides.of_wheels(frozenset(wheel.name for wheel in wheels))
             case RunCommands():
                 yield from self._sides.of_base()
                 yield Cause("field", "commands")
@@ -154,6 +160,8 @@ class _Comparison:
             return Cause("field", "source_copy_mode" if asked else "source_root")
         if origin.startswith(_COPIES):
             return Cause("field", "copy")
+        if origin.startswith(_LIBRARIES):
+            return Cause("field", "cuda")
         if origin.startswith(_DEBIAN):
             return next(self._sides.of_debian(), None)
         return next(self._sides.of_wheels(_wheel_names(origin)), None)

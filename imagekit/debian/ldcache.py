@@ -41,10 +41,14 @@ _TARGETS: Mapping[str, _Target] = {
 
 @dataclass(frozen=True, slots=True)
 class Library:
-    """The loader finds the library `soname` at `path`, which is absolute in the image."""
+    """The loader finds the library `soname` at `path`, which is absolute in the image.
+
+    `flags` are those of the architecture, and of the C library that it is for.
+    """
 
     soname: str
     path: str
+    flags: int
 
 
 def make_cache(tree: Tree, architecture: str) -> tuple[bytes, dict[str, str]]:
@@ -59,13 +63,47 @@ def make_cache(tree: Tree, architecture: str) -> tuple[bytes, dict[str, str]]:
             continue
         seen.add(real)
         for soname, name in sorted(_libraries(tree, real, target).items()):
-            found.append(Library(soname, f"{directory}/{soname}"))
+            found.append(Library(soname, f"{directory}/{soname}", target.flags))
             if f"{real}/{soname}" not in tree.nodes:
                 links[f"{real}/{soname}"] = name
-    return encode(found, target.flags), links
+    return encode(found), links
 
 
-def encode(libraries: Iterable[Library], flags: int) -> bytes:
+def extended(cache: bytes, added: Iterable[tuple[str, str]], architecture: str) -> bytes:
+    """`cache`, empty where there is none, with libraries behind its own: each soname and path.
+
+    Variants for better processors are left out: the loader takes what is for all of them.
+
+    Raises:
+        BuildError: it is no cache of the loader's.
+    """
+    flags = _TARGETS[architecture].flags
+    new = [Library(soname, path, flags) for soname, path in added]
+    return encode([*decode(cache), *new])
+
+
+def decode(cache: bytes) -> Iterator[Library]:
+    """The libraries of a cache, in its order; those for particular processors left out."""
+    if not cache:
+        return
+    # Before glibc 2.32 ldconfig put a table of the older format in front.
+    start = cache.find(_MAGIC)
+    try:
+        _, count, *_ = _HEADER.unpack_from(cache, start)
+        for number in range(count):
+            at = start + _HEADER.size + number * _ENTRY.size
+            flags, key, value, _, processors = _ENTRY.unpack_from(cache, at)
+            if not processors:
+                yield Library(_text(cache, start + key), _text(cache, start + value), flags)
+    except (struct.error, ValueError) as error:
+        raise BuildError("the base's /etc/ld.so.cache is none that its loader reads") from error
+
+
+def _text(data: bytes, start: int) -> str:
+    return data[start : data.index(b"\0", start)].decode("utf-8", "surrogateescape")
+
+
+def encode(libraries: Iterable[Library]) -> bytes:
     """The file for `libraries`; of several with one name the first given is found first."""
     # sorted() is stable, also in reverse.
     by_name = cmp_to_key(compare)
@@ -82,7 +120,7 @@ def encode(libraries: Iterable[Library], flags: int) -> bytes:
         if not path.endswith(soname):
             key = start + len(strings)
             strings += soname
-        entries += _ENTRY.pack(flags, key, value, 0, 0)
+        entries += _ENTRY.pack(library.flags, key, value, 0, 0)
     header = _HEADER.pack(_MAGIC, len(order), len(strings), _LITTLE_ENDIAN, 0)
     return header + bytes(entries) + bytes(strings)
 

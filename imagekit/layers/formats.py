@@ -15,6 +15,9 @@ TREE = "tree-1"
 JOB = "job-2"
 """How what a job changed is kept (`jobs/sandbox.py`)."""
 
+LIBRARIES = "libraries-1"
+"""How the loader is told of libraries (`builders/libraries.py`)."""
+
 BYTECODE = "2"
 """How modules are compiled (`bytecode.py`): other batches may give other bytes."""
 

@@ -29,6 +29,7 @@ from imagekit.planning.steps import (
     InstallDebian,
     InstallRuntime,
     InstallWheels,
+    ListLibraries,
     RunCommands,
     Step,
 )
@@ -141,7 +142,9 @@ def refuse_commands_below(steps: Sequence[Step]) -> None:
 
 
 def _debian(step: Step) -> list[str]:
-    """The packages that lie on the base already: their files are no work of a Dockerfile's."""
+    """What lies on the base already: such files are no work of a Dockerfile's."""
+    if isinstance(step, ListLibraries):
+        return ["the loader's cache, with libraries of nvidia-* wheels"]
     if not isinstance(step, InstallDebian):
         return []
     found: Any = step.section

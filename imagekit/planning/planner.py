@@ -6,11 +6,12 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imagekit.errors import BuildError
+from imagekit.layers import formats
 from imagekit.layers.grouping import Weighed, arrange
 from imagekit.layers.tree import Node, scan
 from imagekit.layers.venv import Venv
@@ -22,6 +23,7 @@ from imagekit.planning.steps import (
     InstallDebian,
     InstallRuntime,
     InstallWheels,
+    ListLibraries,
     MakeEnvironment,
     RunCommands,
     StartFromDebian,
@@ -33,7 +35,7 @@ from imagekit.spec.model import ImageSpec
 LAYER_BUDGET = 100
 """Of a whole image; engines stop at 127, and other tools may want to add some."""
 
-_OTHER_LAYERS = 6
+_OTHER_LAYERS = 7
 _DEBIAN_LAYERS = 9
 """At most, of `apt_packages`: eight groups of packages, and what configures them."""
 
@@ -105,7 +107,7 @@ def make_plan(
         below: what it stands on, where that is a spec too: the steps begin with its own.
     """
     venv = Venv(lock.target.python_path, lock.target.python_version)
-    steps = [*_beginning(lock, venv)] if below is None else [*_inherited(below)]
+    steps = [*_beginning(spec, lock, venv)] if below is None else [*_inherited(below)]
     others = _OTHER_LAYERS + (_DEBIAN_LAYERS if lock.apt else 0) + bool(spec.commands)
     taken = base_layers if below is None else base_layers + len(steps)
     budget = max(LAYER_BUDGET - taken - others, _LEAST_WHEEL_LAYERS)
@@ -115,7 +117,7 @@ def make_plan(
     if lock.runtime is not None and not any(isinstance(x, InstallRuntime) for x in steps):
         named = any(wheel.name == "flytekit" for wheel in lock.packages)
         steps.append(InstallRuntime(lock.runtime, spec.compile_bytecode, flyte_names=not named))
-    configure = _configure(spec, lock, venv, below)
+    configure = _configure(spec, lock, venv, below, steps)
     steps += _copies(spec, files, configure.workdir)
     if spec.commands:
         steps.append(RunCommands(tuple(spec.commands), configure.env, files.secrets))
@@ -124,10 +126,14 @@ def make_plan(
     return Plan(tuple(steps), venv, identity, formatted_tag(spec, identity))
 
 
-def _beginning(lock: Lock, venv: Venv) -> Iterator[Step]:
+def _beginning(spec: ImageSpec, lock: Lock, venv: Venv) -> Iterator[Step]:
     yield from _base(lock)
     if lock.apt is not None:
         yield InstallDebian(lock.apt)
+    if spec.cuda is not None:
+        from imagekit.planning.cuda import listed  # noqa: PLC0415 - most images have none
+
+        yield from listed(lock, venv)
     yield MakeEnvironment(venv)
 
 
@@ -194,7 +200,9 @@ def _loaded(root: Path, files: Collection[Path]) -> tuple[Node, ...]:
     return tuple(sorted((node for (node,) in found), key=lambda node: node.path.split("/")))
 
 
-def _configure(spec: ImageSpec, lock: Lock, venv: Venv, below: Below | None) -> Configure:
+def _configure(
+    spec: ImageSpec, lock: Lock, venv: Venv, below: Below | None, steps: Sequence[Step]
+) -> Configure:
     """What the spec says; what it leaves out its parent says, where it has one, or our defaults."""
     parent = _defaults(venv) if below is None else below.plan.configuration
     # What the runtime reads: entrypoint/contract.py.
@@ -203,7 +211,7 @@ def _configure(spec: ImageSpec, lock: Lock, venv: Venv, below: Below | None) -> 
     if spec.cuda is not None:
         from imagekit.planning.cuda import with_cuda  # noqa: PLC0415 - most images have none
 
-        env = with_cuda(env, lock, venv, spec.cuda)
+        env = with_cuda(env, lock, venv, spec.cuda, steps)
     return Configure(
         {**env, **at_start, **spec.env},
         parent.entrypoint if spec.entrypoint is None else tuple(spec.entrypoint),
@@ -254,6 +262,8 @@ def _identity(
     }
     if below is not None:
         content["base"] = below.plan.identity
+    if any(isinstance(step, ListLibraries) for step in steps):
+        content["libraries"] = formats.LIBRARIES
     if spec.commands:
         content["commands"] = list(spec.commands)
     encoded = json.dumps(content, sort_keys=True, separators=(",", ":"))

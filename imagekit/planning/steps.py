@@ -42,6 +42,23 @@ class InstallDebian:
 
 
 @dataclass(frozen=True, slots=True)
+class ListLibraries:
+    """Tell the loader where wheels keep libraries: in ld.so.conf.d, and in its cache.
+
+    Attributes:
+        wheels: NVIDIA's.
+        folders: absolute, each once, sorted.
+        platform: of the image.
+        section: the lock's section `apt`, whose packages lie below; None for none.
+    """
+
+    wheels: tuple[LockedWheel, ...]
+    folders: tuple[str, ...]
+    platform: str
+    section: Mapping[str, object] | None
+
+
+@dataclass(frozen=True, slots=True)
 class MakeEnvironment:
     venv: Venv
 
@@ -105,6 +122,7 @@ Step: TypeAlias = (
     | StartFromImage
     | AddUser
     | InstallDebian
+    | ListLibraries
     | MakeEnvironment
     | InstallWheels
     | InstallRuntime

@@ -56,6 +56,18 @@ def write_registration(
             writer.symlink(path, links[path])
 
 
+def loader_cache(
+    packages: Sequence[tuple[DebPackage, Path]], root: BaseRoot, architecture: str
+) -> bytes:
+    """The loader's cache once `packages`, each with its .deb, are installed; empty for none."""
+    with tempfile.TemporaryDirectory() as scratch:
+        found = _Found(root, Path(scratch))
+        for package, deb in packages:
+            found.add(package, deb)
+        files, _ = found.made(architecture)
+    return files.get(_CACHE) or root.data(_CACHE)
+
+
 @dataclass(frozen=True, slots=True)
 class _Merged(Tree):
     """A base with what packages add; contents of libraries are in numbered files of `root`."""

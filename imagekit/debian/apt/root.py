@@ -26,10 +26,14 @@ class BaseRoot:
 
     def text(self, path: str) -> str:
         """A small text; empty where there is none."""
+        return self.data(path).decode("utf-8", "surrogateescape")
+
+    def data(self, path: str) -> bytes:
+        """A small file; empty where there is none."""
         real = self.tree.resolve(path)
         if real is None or self.tree.nodes[real].kind == DIRECTORY:
-            return ""
-        return self.tree.read(real).decode("utf-8", "surrogateescape")
+            return b""
+        return self.tree.read(real)
 
     def node(self, path: str) -> Node | None:
         """What stands at `path` itself."""

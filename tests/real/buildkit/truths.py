@@ -109,6 +109,18 @@ def cuda(root: Path) -> Spec:
     return {**_PLAIN, "name": "truth/cuda", "base_image": "oci:base", "packages": ["six"]}
 
 
+def cuda_wheels(root: Path) -> Spec:
+    """CUDA by NVIDIA's wheels, which the loader is told of, beside libraries of Debian's."""
+    del root
+    return {
+        **_PLAIN,
+        "name": "truth/cuda-wheels",
+        "cuda": "12.6",
+        "apt_packages": ["jq"],
+        "packages": ["nvidia-nvtx-cu12==12.6.77"],
+    }
+
+
 def cuda_base(image: Image) -> Image:
     """A stand-in: the Debian below an image, what NVIDIA's bases have, and no user but root."""
 
@@ -135,7 +147,7 @@ def cuda_base(image: Image) -> Image:
 
 
 SMALL = (modes, requirements)
-SLOW = (hello, iris, hostile, apt, plugin, cuda, large)
+SLOW = (hello, iris, hostile, apt, plugin, cuda, cuda_wheels, large)
 
 
 def write_truth(of: Callable[[Path], Spec], root: Path) -> None:

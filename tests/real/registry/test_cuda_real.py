@@ -37,7 +37,7 @@ VARIABLES = {
     "LD_LIBRARY_PATH": "/usr/local/nvidia/lib:/usr/local/nvidia/lib64",
 }
 SOURCE = '''
-import ctypes
+import ctypes, ctypes.util, os, shutil, subprocess, sys
 
 def version() -> int:
     """What the runtime that the loader finds says of itself: 1000 * major + 10 * minor."""
@@ -45,6 +45,29 @@ def version() -> int:
     assert ctypes.CDLL("libcudart.so.12").cudaRuntimeGetVersion(ctypes.byref(found)) == 0
     ctypes.CDLL("libnvToolsExt.so.1")
     return found.value
+
+def found() -> "str | None":
+    """What libraries of others ask for theirs by."""
+    return ctypes.util.find_library("cudart")
+
+def listed(*words: str) -> "list[str]":
+    done = subprocess.run(["/sbin/ldconfig", "-p", *words], capture_output=True, text=True)
+    return [line.strip() for line in done.stdout.splitlines() if "=>" in line]
+
+def cache() -> "list[list[str]]":
+    """What the image's cache lists, and what its own ldconfig makes of its configuration."""
+    again = "/tmp/again"
+    subprocess.run(["/sbin/ldconfig", "-X", "-i", "-C", again], check=True)
+    return [listed(), listed("-C", again)]
+
+def users_own() -> bool:
+    """Whether a folder in LD_LIBRARY_PATH comes before the cache: it holds another library."""
+    os.makedirs("/tmp/own", exist_ok=True)
+    other = next(x for x in listed() if x.startswith("libnvToolsExt")).rpartition(" ")[2]
+    shutil.copy(other, "/tmp/own/libcudart.so.12")
+    ask = "import ctypes; ctypes.CDLL('libcudart.so.12').nvtxMarkA"
+    environ = {**os.environ, "LD_LIBRARY_PATH": "/tmp/own"}
+    return subprocess.run([sys.executable, "-c", ask], env=environ).returncode == 0
 '''
 
 
@@ -109,8 +132,24 @@ def test_wheels_bring_cuda_that_the_loader_finds(plain: Plain) -> None:
     assert found["NVIDIA_VISIBLE_DEVICES"] == "all"
     assert found["NVIDIA_DRIVER_CAPABILITIES"] == "all"
     assert found["NVIDIA_REQUIRE_CUDA"] == "cuda>=12.0"
+    assert found["LD_LIBRARY_PATH"] == VARIABLES["LD_LIBRARY_PATH"]
     shown = plain.host.run("plan", "--locked", plain.spec).stdout
     assert "cuda    12.6 from 2 nvidia-* wheels (" in shown
+
+
+def test_the_loaders_cache_is_what_ldconfig_would_make(plain: Plain) -> None:
+    """Of the base's own, run within; programs find the library by it, and users' variables win."""
+    done = plain.host.run("run", plain.spec, "probe:cache")
+    (answer,) = json.loads(done.stdout).values()
+    ours, again = answer
+    assert ours == again
+    folder = "/opt/venv/lib/python3.11/site-packages/nvidia/cuda_runtime/lib"
+    assert f"libcudart.so.12 (libc6,x86-64) => {folder}/libcudart.so.12" in ours
+    assert any(line.startswith("libc.so.6 ") for line in ours)
+    done = plain.host.run("run", plain.spec, "probe:found")
+    assert json.loads(done.stdout) == {"o0": "libcudart.so.12"}, done.stderr
+    done = plain.host.run("run", plain.spec, "probe:users_own")
+    assert json.loads(done.stdout) == {"o0": True}, done.stderr
 
 
 def test_a_base_brings_cuda_and_what_ships_twice_is_told(plain: Plain, tmp_path: Path) -> None:
@@ -127,9 +166,7 @@ def test_a_base_brings_cuda_and_what_ships_twice_is_told(plain: Plain, tmp_path:
     found = variables(read_layout(tmp_path / "layout"))
     assert found["NVIDIA_REQUIRE_CUDA"] == VARIABLES["NVIDIA_REQUIRE_CUDA"]
     assert found["PATH"].startswith("/opt/venv/bin:/usr/local/nvidia/bin:/usr/local/cuda/bin:/")
-    assert found["LD_LIBRARY_PATH"] == (
-        f"{VARIABLES['LD_LIBRARY_PATH']}:/opt/venv/lib/python3.11/site-packages/nvidia/nvtx/lib"
-    )
+    assert found["LD_LIBRARY_PATH"] == VARIABLES["LD_LIBRARY_PATH"]
 
 
 @pytest.mark.parametrize(

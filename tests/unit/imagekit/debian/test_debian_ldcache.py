@@ -3,6 +3,7 @@
 
 import hashlib
 import itertools
+import platform
 import shutil
 import struct
 import subprocess
@@ -12,9 +13,12 @@ from typing import Any
 import pytest
 
 from imagekit.debian.elf import SharedObject, read_shared_object
-from imagekit.debian.ldcache import Library, compare, encode, make_cache
+from imagekit.debian.ldcache import Library, compare, decode, encode, extended, make_cache
 from imagekit.debian.tree import DIRECTORY, FILE, LINK, Node, Tree
+from imagekit.errors import BuildError
 
+HERE = platform.machine()
+ARCHITECTURE, MACHINE = {"x86_64": ("amd64", 62), "aarch64": ("arm64", 183)}[HERE]
 NAMES = ["libz.so.1", "libc.so.6", "libb-1.10.so", "libb-1.9.so", "libb.so", "lib2.so", "libB.so"]
 
 
@@ -84,7 +88,7 @@ def test_links_that_ldconfig_would_make_are_reported(tree: Tree) -> None:
 def test_ldconfig_reads_the_cache(tmp_path: Path) -> None:
     """It prints the entries that went in, in an order of its own that is ours."""
     path = tmp_path / "cache"
-    path.write_bytes(encode([Library(name, f"/lib/{name}") for name in NAMES], 0x0303))
+    path.write_bytes(encode([Library(name, f"/lib/{name}", 0x0303) for name in NAMES]))
     printed = subprocess.run(
         ["ldconfig", "-p", "-C", str(path)], capture_output=True, text=True, check=True
     ).stdout.splitlines()
@@ -94,10 +98,40 @@ def test_ldconfig_reads_the_cache(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.skipif(shutil.which("ldconfig") is None, reason="ldconfig is the oracle")
+def test_a_cache_is_extended_as_ldconfig_does_with_one_more_folder(tmp_path: Path) -> None:
+    """This machine's own cache, and the same with libraries in a folder behind the others."""
+    folder, usual = tmp_path / "added", f"/usr/lib/{HERE}-linux-gnu"
+    folder.mkdir()
+    names = ["libcudart.so.12", "libz.so.1", "libc.so.6", "libaa.so", "libnvrtc-builtins.so.12.6"]
+    for name in names:
+        (folder / name).write_bytes(shared_object(name, MACHINE))
+
+    def made(name: str, *folders: Path | str) -> bytes:
+        cache, configuration = tmp_path / name, tmp_path / f"{name}.conf"
+        configuration.write_text("".join(f"{each}\n" for each in folders))
+        subprocess.run(["ldconfig", "-X", "-i", "-C", cache, "-f", configuration], check=True)
+        return cache.read_bytes()
+
+    added = [(name, f"{folder}/{name}") for name in names]
+    before, after = made("before", usual), made("after", usual, folder)
+    assert len([*decode(after)]) == len([*decode(before)]) + len(names)
+    assert [*decode(extended(before, added, ARCHITECTURE))] == [*decode(after)]
+    alone = decode(extended(b"", added, ARCHITECTURE))
+    assert {each.path for each in alone} == {path for _, path in added}
+
+
+@pytest.mark.parametrize("cache", [b"ld.so-1.7.0", b"glibc-ld.so.cache1.1\xff" + b"\xff" * 60])
+def test_what_is_no_cache_is_not_extended(cache: bytes) -> None:
+    """It is an error, not a guess."""
+    with pytest.raises(BuildError, match="none that its loader reads"):
+        extended(cache, [], "amd64")
+
+
 def test_entries_are_sorted_for_bisection() -> None:
     """Downwards by the loader's order, whatever order they come in."""
-    libraries = [Library(name, f"/lib/{name}") for name in NAMES]
-    assert encode(libraries, 0x0303) == encode(libraries[::-1], 0x0303)
+    libraries = [Library(name, f"/lib/{name}", 0x0303) for name in NAMES]
+    assert encode(libraries) == encode(libraries[::-1])
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Mapping
 
@@ -13,7 +14,7 @@ from imagekit.errors import LockError
 from imagekit.layers.venv import Venv
 from imagekit.lock.cuda import check, choose, of_environment, tell
 from imagekit.lock.model import Lock, LockedWheel, Target
-from imagekit.planning.cuda import with_cuda
+from imagekit.planning.cuda import listed, with_cuda
 from imagekit.spec.complete import completed
 from imagekit.spec.model import ImageSpec
 
@@ -150,28 +151,44 @@ def lock_of(base: Mapping[str, object], *wheels: LockedWheel) -> Lock:
 
 
 def test_variables_are_those_of_nvidias_images() -> None:
-    """And the loader finds the wheels' libraries, the driver's first."""
+    """The loader is told of the wheels' libraries, and the driver's come before."""
     wheels = (*TORCH_12, wheel("nvidia-nvtx", "13.1"), wheel("nvidia-cudnn-cu12", "9.1"))
-    env = with_cuda({"PATH": "/opt/venv/bin:/usr/bin"}, lock_of(PLAIN, *wheels), VENV, "12.6")
+    lock = lock_of(PLAIN, *wheels)
+    (step,) = listed(lock, VENV)
     site = "/opt/venv/lib/python3.11/site-packages/nvidia"
+    names = ("cu13", "cublas", "cuda_runtime", "cudnn", "cusparselt")
+    assert step.folders == tuple(f"{site}/{name}/lib" for name in names)
+    assert "torch" not in {each.name for each in step.wheels}
+    env = with_cuda({"PATH": "/opt/venv/bin:/usr/bin"}, lock, VENV, "12.6", [step])
     assert env == {
         "PATH": "/opt/venv/bin:/usr/local/nvidia/bin:/usr/local/cuda/bin:/usr/bin",
         "NVIDIA_VISIBLE_DEVICES": "all",
         "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
         "NVIDIA_REQUIRE_CUDA": "cuda>=12.0",
-        "LD_LIBRARY_PATH": "/usr/local/nvidia/lib:/usr/local/nvidia/lib64:"
-        + ":".join(
-            f"{site}/{name}/lib"
-            for name in ("cu13", "cublas", "cuda_runtime", "cudnn", "cusparselt")
-        ),
+        "LD_LIBRARY_PATH": "/usr/local/nvidia/lib:/usr/local/nvidia/lib64",
     }
+
+
+def test_folders_that_no_step_tells_of_are_in_a_variable() -> None:
+    """Where scripts of Debian packages make the cache again, and over a spec that lists others."""
+    lock = lock_of(PLAIN, *TORCH_12)
+    (step,) = listed(lock, VENV)
+    scripts = dataclasses.replace(lock, apt={"packages": [], "scripts": ["x"]})
+    assert [*listed(scripts, VENV)] == []
+    path = {"PATH": "/opt/venv/bin:/usr/bin"}
+    whole = with_cuda(path, lock, VENV, "12.6", [])["LD_LIBRARY_PATH"]
+    assert whole.endswith(":".join(step.folders))
+    more = lock_of(PLAIN, *TORCH_12, wheel("nvidia-nccl-cu12", "2.20"))
+    assert with_cuda(path, more, VENV, "12.6", [step])["LD_LIBRARY_PATH"].split(":")[2:] == [
+        "/opt/venv/lib/python3.11/site-packages/nvidia/nccl/lib"
+    ]
 
 
 def test_what_a_base_says_is_left_alone() -> None:
     """But for PATH, which ours replaces, and the folders of wheels behind its library path."""
-    env = with_cuda({"PATH": "/opt/venv/bin:/usr/bin"}, lock_of(HELD), VENV, "12.6")
+    env = with_cuda({"PATH": "/opt/venv/bin:/usr/bin"}, lock_of(HELD), VENV, "12.6", [])
     assert set(env) == {"PATH"}
-    env = with_cuda({"PATH": "/opt/venv/bin"}, lock_of(HELD, *TORCH_12), VENV, "12.6")
+    env = with_cuda({"PATH": "/opt/venv/bin"}, lock_of(HELD, *TORCH_12), VENV, "12.6", [])
     assert env["LD_LIBRARY_PATH"].startswith("/usr/local/nvidia/lib:/usr/local/nvidia/lib64:/opt/")
     assert "NVIDIA_REQUIRE_CUDA" not in env
 
