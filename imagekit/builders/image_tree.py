@@ -8,21 +8,18 @@ from pathlib import Path
 
 from imagekit.debian.tree import DIRECTORY, FILE, LINK, Node, Tree
 from imagekit.lock import tree
-from imagekit.oci.compression import uncompressed
+from imagekit.lock.outlines import Outlines
 from imagekit.oci.layer import Layer
 
-_KINDS = {"folder": DIRECTORY, "file": FILE, "link": LINK}
-_LAYER_LIMIT_BYTES = 64 << 30
+_KINDS = {"directory": DIRECTORY, "file": FILE, "link": LINK}
 
 
 def image_tree(layers: Sequence[Layer], root: Path) -> Tree:
     """What the headers of `layers` say; contents are read from `root`, where they are unpacked."""
-    found = tree.Tree({})
-    for layer in layers:
-        with uncompressed(layer, _LAYER_LIMIT_BYTES) as stream:
-            found.add(stream)
+    found = tree.Tree(Outlines().of(layers))
     nodes = {
-        path: Node(_KINDS[node.kind], node.mode, node.uid, node.gid, node.target)
+        path: Node(_KINDS[node.kind], node.mode, node.uid, node.gid, node.content)
         for path, node in found.nodes().items()
+        if node.kind in _KINDS
     }
     return Tree(root, nodes)

@@ -51,10 +51,13 @@ _IMPLIED = Entry("directory")
 class _Node:
     entry: Entry
     layer: int
+    hidden: int = 0
+    """The last layer that hid what was below: it hides nothing a second time."""
     children: dict[bytes, _Node] = field(default_factory=dict)
 
     def copy(self) -> _Node:
-        return _Node(self.entry, self.layer, {n: c.copy() for n, c in self.children.items()})
+        children = {name: child.copy() for name, child in self.children.items()}
+        return _Node(self.entry, self.layer, self.hidden, children)
 
 
 class FileTree:
@@ -102,7 +105,8 @@ class FileTree:
     def clear(self, parts: Sequence[bytes]) -> None:
         """Hide what lower layers have in a folder."""
         folder = self._folder(parts)
-        if folder is not None:
+        if folder is not None and folder.hidden != self._layer:
+            folder.hidden = self._layer
             for name in list(folder.children):
                 self._hide(folder, name)
 
@@ -118,11 +122,19 @@ class FileTree:
             pending.extend((prefix + name, child) for name, child in children)
 
     def _hide(self, parent: _Node, name: bytes) -> None:
-        node = parent.children[name]
-        for child in list(node.children):
-            self._hide(node, child)
-        if node.layer < self._layer and not node.children:
-            del parent.children[name]
+        """Depth without bound: layers may come from anybody."""
+        pending = [(parent, name, False)]
+        while pending:
+            parent, name, emptied = pending.pop()
+            node = parent.children[name]
+            if emptied:
+                if node.layer < self._layer and not node.children:
+                    del parent.children[name]
+                continue
+            pending.append((parent, name, True))
+            if node.hidden != self._layer:
+                node.hidden = self._layer
+                pending.extend((node, child, False) for child in node.children)
 
     def _made_folder(self, parts: Sequence[bytes]) -> _Node:
         folder = self._folder(parts, make=True)

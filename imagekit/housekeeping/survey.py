@@ -16,7 +16,7 @@ from imagekit.oci.store import Store
 KINDS: Mapping[str, tuple[str, ...]] = {
     "downloads": ("files/sha256/*",),
     "layers": ("layers/blobs/sha256/*",),
-    "bases": ("debian/*",),
+    "bases": ("debian/*", "outlines/sha256/*"),
     "roots": ("roots/*", "rootfs/*"),
     "runtimes": ("runtime/*.whl", "runtime/pins/*"),
     "repositories": ("git/*",),

@@ -9,6 +9,7 @@ from typing import Any
 
 from imagekit.errors import BuildError
 from imagekit.lock.model import Target
+from imagekit.lock.outlines import Outlines
 from imagekit.lock.probe import BaseFacts, probe
 from imagekit.oci.descriptor import Platform
 from imagekit.oci.destinations import Destination, read_image
@@ -60,13 +61,16 @@ def describe(
 ) -> tuple[Target, BaseFacts]:
     """What wheels have to run on, and what else was found in `image`.
 
+    Of its layers only those are read that no base before had (`imagekit.lock.outlines`).
     `python_path` is the interpreter that is meant; without one it is looked for.
 
     Raises:
         LockError: it can't carry a task image, and why.
+        IntegrityError: a layer is damaged or hostile.
+        RegistryError: a layer can't be fetched.
     """
     facts = probe(
-        image.layers,
+        Outlines().of(image.layers),
         search_path=_search_path(image),
         python_version=python_version,
         python_path=python_path,

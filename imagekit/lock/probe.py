@@ -4,27 +4,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from imagekit.errors import LockError
-from imagekit.lock.tree import Inspect, Tree
-from imagekit.oci.compression import uncompressed
-from imagekit.oci.layer import Layer
+from imagekit.lock.outline import Entry
+from imagekit.lock.tree import Tree
 
 _PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
-_PYTHON = re.compile(r"(?:.*/)?bin/python3(?:\.\d+)?")
 _LIBPYTHON = re.compile(r"(?:.*/)?libpython3\.\d+\.so\.1\.0")
 _GLIBC = re.compile(r"(?:usr/)?lib(?:64)?/(?:[^/]+/)?libc(?:-2\.\d+\.so|\.so\.6)")
 _MUSL = re.compile(r"(?:usr/)?lib/ld-musl-[^/]+\.so\.1")
-_SMALL = re.compile(r"etc/(?:passwd|group)|etc/os-release|usr/lib/os-release")
-# PY_VERSION and glibc's banner stand in the binaries as texts; linkers may merge the first with a
-# longer text that ends in it.
-_PYTHON_VERSION = re.compile(rb"(?<![\d.])(3\.\d{1,2}\.\d{1,3}(?:(?:a|b|rc)\d+)?)\+?\0")
-_GLIBC_VERSION = re.compile(rb"stable release version (2\.\d{1,3})")
-_DPKG = re.compile(r"var/lib/dpkg/(?:status|triggers/File)")
-_SMALL_BYTES = 1 << 20
-_LAYER_LIMIT_BYTES = 64 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +35,7 @@ class BaseFacts:
 
 
 def probe(
-    layers: Sequence[Layer],
+    outlines: Iterable[Iterable[Entry]],
     *,
     search_path: Sequence[str],
     python_version: str | None,
@@ -54,19 +44,16 @@ def probe(
     """Look through the layers of a base once.
 
     Args:
-        layers: base first.
+        outlines: of its layers, base first.
         search_path: folders of the image's own PATH; empty takes the usual ones.
         python_version: the `X.Y` that is wanted; None takes the base's `python3`.
         python_path: the interpreter that is meant; None looks for one.
 
     Raises:
         LockError: the base can't carry a task image, and why.
-        IntegrityError: a layer is damaged.
+        IntegrityError: a layer is damaged or hostile.
     """
-    tree = Tree(_INSPECTORS)
-    for layer in layers:
-        with uncompressed(layer, _LAYER_LIMIT_BYTES) as tar:
-            tree.add(tar)
+    tree = Tree(outlines)
     _check_prefix(tree)
     glibc = _glibc(tree)
     folders = search_path or _PATH
@@ -88,9 +75,9 @@ def probe(
 
 def _check_prefix(tree: Tree) -> None:
     opt = tree.lookup("opt")
-    if opt is not None and opt.kind != "folder":
+    if opt is not None and opt.kind != "directory":
         raise LockError("the base's /opt is no folder, and packages go to /opt/venv")
-    if tree.lookup("opt/venv") is not None or tree.below("opt/venv"):
+    if tree.lookup("opt/venv") is not None:
         raise LockError(
             "the base already has /opt/venv, where the packages of the image go",
             hint="take the image that this one was built on",
@@ -98,7 +85,7 @@ def _check_prefix(tree: Tree) -> None:
 
 
 def _glibc(tree: Tree) -> str:
-    found = {node.kept for _, node in tree.matching(_GLIBC) if node.kept}
+    found = {text for _, node in tree.matching(_GLIBC) for text in node.kept if text}
     if len(found) == 1:
         return found.pop()
     if found:
@@ -154,7 +141,7 @@ def _python_version(tree: Tree, path: str) -> str | None:
     name = f"libpython{minor}.so.1.0"
     libraries = [node for each, node in tree.matching(_LIBPYTHON) if each.endswith(name)]
     for node in [program, *libraries]:
-        found = [] if node is None else node.kept.split()
+        found = [] if node is None else "".join(node.kept).split()
         fitting = [version for version in found if version.startswith(f"{minor}.")]
         if len(fitting) == 1:
             return fitting[0]
@@ -171,24 +158,9 @@ def _os_release(tree: Tree) -> dict[str, str]:
 
 def _kept(tree: Tree, path: str) -> str:
     found = tree.find(path)
-    return "" if found is None else found[1].kept
-
-
-def _versions(pattern: re.Pattern[bytes]) -> Inspect:
-    def inspect(content: bytes) -> str:
-        return " ".join(sorted(text.decode() for text in {*pattern.findall(content)}))
-
-    return inspect
-
-
-def _text(content: bytes) -> str:
-    return content[:_SMALL_BYTES].decode(errors="replace")
-
-
-_INSPECTORS: Mapping[re.Pattern[str], Inspect] = {
-    _PYTHON: _versions(_PYTHON_VERSION),
-    _LIBPYTHON: _versions(_PYTHON_VERSION),
-    _GLIBC: _versions(_GLIBC_VERSION),
-    _SMALL: _text,
-    _DPKG: lambda content: content.decode("utf-8", "surrogateescape"),
-}
+    if found is None:
+        return ""
+    node = found[1]
+    if node.kind == "file" and not node.kept:
+        raise LockError(f"the base's /{path} is a link to a file of another name")
+    return "".join(node.kept)

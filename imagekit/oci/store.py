@@ -12,6 +12,7 @@ from imagekit.oci.descriptor import REFERENCE_NAME, Descriptor, Platform
 from imagekit.oci.document import Document
 from imagekit.oci.image import Image
 from imagekit.oci.index import Named
+from imagekit.oci.layer import FileLayer, PromisedLayer
 from imagekit.oci.layout import LAYOUT_FILE, LayoutBlobs, read_index, write_layout
 from imagekit.oci.pruning import prune_layout
 from imagekit.oci.reference import DEFAULT_TAG, Reference
@@ -56,6 +57,16 @@ class Store:
     def find_all(self, reference: str) -> Named:
         """As `find`, with the images of all platforms."""
         return select_all(LayoutBlobs(self._directory), self._found(reference))
+
+    def blob(self, promised: PromisedLayer) -> FileLayer | None:
+        """The layer with that digest, of whatever image; None where no image here has it."""
+        path = LayoutBlobs(self._directory).path(promised.digest)
+        try:
+            whole = path.stat().st_size == promised.size_bytes
+        except FileNotFoundError:
+            return None
+        found = FileLayer(promised.digest, promised.diff_id, promised.size_bytes, path)
+        return found if whole else None
 
     def _found(self, reference: str) -> Document:
         """An index of the one thing that the name stands for."""

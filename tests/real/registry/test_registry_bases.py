@@ -13,12 +13,13 @@ from imagekit.cli.main import main
 from imagekit.oci import digest
 from imagekit.oci.assemble import Addition, Settings, assemble
 from imagekit.oci.descriptor import Platform
+from imagekit.oci.image import Image
 from imagekit.oci.layer import FileLayer
 from imagekit.oci.media_types import ZSTD_LAYER
 from imagekit.oci.validate import validate
 from imagekit.registry.client import RegistryClient
 from imagekit.registry.reference import RegistryReference
-from tests.fakes.fault_proxy import fault_proxy
+from tests.fakes.fault_proxy import Fault, FaultProxy, fault_proxy
 from tests.fakes.images import file_layer
 from tests.fakes.registry_server import Server
 
@@ -45,37 +46,93 @@ def zstd_layer(folder: Path, files: dict[str, bytes]) -> FileLayer:
     return FileLayer(digest.of_bytes(data), plain.diff_id, len(data), path, ZSTD_LAYER)
 
 
-def test_a_base_of_thirty_layers_is_read_once(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The lock reads its layers, gzip and zstd; a build its manifest and config; a push mounts."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    layers = [file_layer(tmp_path, {f"etc/part-{at}": b"x"}) for at in range(LAYERS - 1)]
-    layers.append(zstd_layer(tmp_path, FILES))
+@pytest.fixture
+def layers(tmp_path: Path) -> list[FileLayer]:
+    """Of a base: gzip, and the last one zstd."""
+    made = [file_layer(tmp_path, {f"etc/part-{at}": b"x"}) for at in range(LAYERS - 1)]
+    return [*made, zstd_layer(tmp_path, FILES)]
+
+
+def pushed(at: str, layers: list[FileLayer]) -> Image:
     additions = [Addition(layer, "part") for layer in layers]
     base = assemble(None, additions, Settings(), platform=Platform.of_this_machine())
+    RegistryClient().push(base, RegistryReference.parse(at))
+    return base
+
+
+def spec_on(base: str, folder: Path) -> str:
+    path = folder / "spec.yaml"
+    path.write_text(
+        f"name: tool\nregistry: {base.rpartition('/')[0]}\nbase_image: {base}\n"
+        "compile_bytecode: false\nobject_storage: false\n"
+        f"platform: {Platform.of_this_machine()}\n"
+    )
+    return str(path)
+
+
+def read_of(proxy: FaultProxy, base: Image) -> list[str]:
+    """Digests of the layers that were fetched since this was asked last."""
+    found = [line.rpartition("/")[2] for line in proxy.lines("GET .*/base/blobs/")]
+    proxy.seen.clear()
+    return sorted(digest for digest in found if digest != base.config_digest)
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+
+def test_a_base_of_thirty_layers_is_read_once(
+    server: Server, tmp_path: Path, layers: list[FileLayer]
+) -> None:
+    """The lock reads its layers, gzip and zstd; a build its manifest and config; a push mounts."""
     with fault_proxy(server.address) as proxy:
         at = f"{proxy.address}/thirty"
-        RegistryClient().push(base, RegistryReference.parse(f"{at}/base:1"))
-        spec = tmp_path / "spec.yaml"
-        spec.write_text(
-            f"name: tool\nregistry: {at}\nbase_image: {at}/base:1\ncompile_bytecode: false\n"
-            f"object_storage: false\nplatform: {Platform.of_this_machine()}\n"
-        )
+        base = pushed(f"{at}/base:1", layers)
+        spec = spec_on(f"{at}/base:1", tmp_path)
         proxy.seen.clear()
-        assert main(["lock", str(spec)]) == 0
-        probed = {line.rpartition("/")[2] for line in proxy.lines("GET .*/blobs/")}
-        assert {layer.digest for layer in layers} <= probed
-        proxy.seen.clear()
-        assert main(["build", str(spec), "--push"]) == 0
+        assert main(["lock", spec]) == 0
+        assert read_of(proxy, base) == sorted(layer.digest for layer in layers)
+        assert main(["build", spec, "--push"]) == 0
 
-        read = proxy.lines("GET .*/base/blobs/")
-        assert [line.rpartition("/")[2] for line in read] in ([], [base.config_digest])
         assert len(proxy.lines("POST .*mount=")) == LAYERS
-        printed = RegistryClient().manifest_digest(RegistryReference.parse(f"{at}/base:1"))
-        assert printed == base.digest
-        tag = next(line for line in proxy.lines("PUT .*/manifests/")).rpartition("/")[2]
-        pushed = RegistryClient().pull(RegistryReference.parse(f"{at}/tool:{tag}"))
-    assert [x.digest for x in pushed.layers[:LAYERS]] == [x.digest for x in layers]
-    validate(pushed)
+        tag = proxy.lines("PUT .*/tool/manifests/")[0].rpartition("/")[2]
+        assert read_of(proxy, base) == []
+        built = RegistryClient().pull(RegistryReference.parse(f"{at}/tool:{tag}"))
+    assert [x.digest for x in built.layers[:LAYERS]] == [x.digest for x in layers]
+    validate(built)
+
+
+def test_a_base_that_shares_layers_is_fetched_by_the_layer(
+    server: Server, tmp_path: Path, layers: list[FileLayer]
+) -> None:
+    """29 of 30 shared: one is fetched. The same again, under whatever name: none."""
+    with fault_proxy(server.address) as proxy:
+        at = f"{proxy.address}/shared"
+        first = pushed(f"{at}/base:1", layers)
+        assert main(["lock", spec_on(f"{at}/base:1", tmp_path)]) == 0
+        assert len(read_of(proxy, first)) == LAYERS
+        assert main(["lock", "--upgrade", spec_on(f"{at}/base:1", tmp_path)]) == 0
+        assert read_of(proxy, first) == []
+
+        newer = file_layer(tmp_path, {"etc/passwd": b"newer:x:5:5\n"})
+        second = pushed(f"{at}/base:2", [*layers[1:], newer])
+        assert main(["lock", spec_on(f"{at}/base:2", tmp_path)]) == 0
+        assert read_of(proxy, second) == [newer.digest]
+        assert "newer:x:5:5" in (tmp_path / "pylock.toml").read_text()
+
+
+def test_a_layer_that_the_registry_spoils_is_not_remembered(
+    server: Server, tmp_path: Path, layers: list[FileLayer]
+) -> None:
+    """Other bytes are refused; the next lock fetches that layer, and what was cut off with it."""
+    spoiled = layers[3].digest
+    with fault_proxy(server.address) as proxy:
+        base = pushed(f"{proxy.address}/spoiled/base:1", layers)
+        spec = spec_on(f"{proxy.address}/spoiled/base:1", tmp_path)
+        proxy.faults.append(Fault(f"GET .*{spoiled}", "flip down", 1))
+        assert main(["lock", spec]) == 6
+        read_of(proxy, base)
+        assert main(["lock", spec]) == 0
+        assert spoiled in read_of(proxy, base)

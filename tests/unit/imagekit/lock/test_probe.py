@@ -1,48 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is found in a base's layers, without running any of it."""
 
-import gzip
 import io
 import tarfile
-from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import pytest
 
-from imagekit.errors import LockError
+from imagekit.errors import ImagekitError, IntegrityError, LockError
+from imagekit.lock.outline import Entry, read_outline
 from imagekit.lock.probe import BaseFacts, probe
-from imagekit.oci import digest, media_types
-from imagekit.oci.layer import GZIP_LAYER
 
 PYTHON = b"\x7fELF...\x003.2.0\x00...\x003.11.9\x00..."
 LIBC = b"\x7fELF GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.\n"
-
-
-@dataclass(frozen=True)
-class _Layer:
-    """A layer in memory."""
-
-    tar: bytes
-    media_type: str = GZIP_LAYER
-
-    @property
-    def data(self) -> bytes:
-        return gzip.compress(self.tar) if self.media_type == GZIP_LAYER else self.tar
-
-    @property
-    def digest(self) -> str:
-        return digest.of_bytes(self.data)
-
-    @property
-    def diff_id(self) -> str:
-        return digest.of_bytes(self.tar)
-
-    @property
-    def size_bytes(self) -> int:
-        return len(self.data)
-
-    def open(self) -> BinaryIO:
-        return io.BytesIO(self.data)
 
 
 FILES = {
@@ -58,7 +28,7 @@ FILES = {
 }
 
 
-def _layer(files: dict[str, Any], *, hard_links: Any = (), compress: bool = True) -> _Layer:
+def _layer(files: dict[str, Any], *, hard_links: Any = ()) -> list[Entry]:
     """A layer with files (bytes), links (text) and folders (None), in order."""
     raw = io.BytesIO()
     with tarfile.open(fileobj=raw, mode="w") as archive:
@@ -75,11 +45,13 @@ def _layer(files: dict[str, Any], *, hard_links: Any = (), compress: bool = True
             info = tarfile.TarInfo(path)
             info.type, info.linkname = tarfile.LNKTYPE, target
             archive.addfile(info)
-    data = raw.getvalue()
-    return _Layer(data) if compress else _Layer(data, media_types.TAR_LAYER)
+    raw.seek(0)
+    return [*read_outline(cast("BinaryIO", raw))]
 
 
-def _probe(*layers: _Layer, search_path: Any = (), python_version: str | None = None) -> BaseFacts:
+def _probe(
+    *layers: list[Entry], search_path: Any = (), python_version: str | None = None
+) -> BaseFacts:
     return probe(layers, search_path=search_path, python_version=python_version)
 
 
@@ -91,11 +63,6 @@ def test_a_base_tells_its_interpreter_libc_and_system() -> None:
     assert facts.os_release == {"ID": "debian", "VERSION_ID": "12"}
     assert facts.passwd.startswith("root:")
     assert facts.group == "root:x:0:\n"
-
-
-def test_layers_without_compression_are_read_too() -> None:
-    """An archive may hold plain tar layers."""
-    assert _probe(_layer(FILES, compress=False)).glibc == "2.36"
 
 
 def test_the_images_own_path_decides_which_python_it_is() -> None:
@@ -163,8 +130,22 @@ def test_a_hard_link_is_the_file_it_names() -> None:
 def test_a_base_that_can_not_carry_a_task_is_refused(change: Any, message: Any) -> None:
     """Each with its reason; nothing is guessed."""
     files = {path: content for path, content in FILES.items() if path.strip("/") not in change}
-    with pytest.raises(LockError, match=message):
+    with pytest.raises(ImagekitError, match=message):
         _probe(_layer(files | change))
+
+
+def test_a_system_file_that_was_not_read_is_told() -> None:
+    """A hard link to a file of another name says nothing of what is in it."""
+    files = {path: content for path, content in FILES.items() if path != "etc/passwd"}
+    layer = _layer(files | {"etc/users": b"root"}, hard_links=[("etc/passwd", "etc/users")])
+    with pytest.raises(LockError, match="/etc/passwd is a link to a file of another name"):
+        _probe(layer)
+
+
+def test_an_opaque_root_hides_all_lower_layers() -> None:
+    """And nothing of its own layer, in whatever order it comes."""
+    facts = _probe(_layer({"opt": "srv"}), _layer(FILES | {".wh..wh..opq": b""}))
+    assert facts.glibc == "2.36"
 
 
 def test_another_python_than_the_spec_wants_is_refused() -> None:
@@ -185,5 +166,5 @@ def test_musl_is_refused() -> None:
 
 def test_what_is_no_tar_is_refused() -> None:
     """It does not end in a traceback."""
-    with pytest.raises(LockError, match="no tar file"):
-        _probe(_Layer(b"no tar at all" * 100))
+    with pytest.raises(IntegrityError, match="not a tar file"):
+        list(read_outline(io.BytesIO(b"no tar at all" * 100)))
