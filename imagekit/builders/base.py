@@ -137,7 +137,7 @@ class _ImageBase:
         self._progress = progress
         self.image = open_locked(lock.base, folder, lock.target.platform)
         self.layer_count = len(self.image.layers)
-        self.interpreter = self.image.digest
+        self.interpreter = str(lock.base.get("interpreter", self.image.digest))
 
     def layerings(self, *, bytecode: bool) -> Sequence[Layering]:
         del bytecode

@@ -7,15 +7,17 @@ Python for this machine compiles for the other platform too: docs/decisions/0003
 
 from __future__ import annotations
 
+import contextlib
+import platform
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from imagekit.errors import BuildError
+from imagekit.errors import BuildError, IntegrityError
 from imagekit.layers.host import host_can_run
 from imagekit.lock.model import Lock
 from imagekit.progress import Progress
@@ -30,12 +32,14 @@ _REBUILD = re.compile(r"\+b\d+$")
 class Interpreter:
     """`root` unpacks the base that it stands in, which may take long; `python` is its path there.
 
-    `label` is empty for the image's own, and else says for people which one it is.
+    `label` is empty for the image's own, and else says for people which one it is; `identity` is
+    what the lock says that it is (`lock/interpreter.py`), or empty.
     """
 
     root: Callable[[], Path]
     python: str
     label: str = ""
+    identity: str = ""
 
 
 def runs_here(platform: str) -> bool:
@@ -80,7 +84,8 @@ def choose_interpreter(
     """
     target = lock.target
     if runs_here(target.platform):
-        return Interpreter(partial(root, lock), target.python_path)
+        identity = str(lock.base.get("interpreter", ""))
+        return Interpreter(partial(root, lock), target.python_path, identity=identity)
     for other in others:
         if runs_here(other.target.platform) and same_interpreter(lock, other):
             label = f"bytecode for {target.platform} is made by {other.target.platform}'s Python"
@@ -102,30 +107,70 @@ class SharedCompiler:
     def __init__(self, interpreter: Interpreter, progress: Progress) -> None:
         self._interpreter = interpreter
         self._progress = progress
-        self._guard = threading.Lock()
+        self._guard = threading.RLock()
+        self._root: Path | None = None
+        self._identity: str | None = None
         self._started: BytecodeCompiler | None = None
         self._failed: Exception | None = None
 
+    def identity(self) -> str | None:
+        """Of the interpreter as it lies here, unpacked, not started; None where that is unknown.
+
+        Raises IntegrityError where the lock says that it is another one.
+        """
+        with self._trying():
+            self._unpacked()
+            return self._identity
+
     def get(self) -> BytecodeCompiler:
-        with self._guard:
-            if self._failed is not None:
-                raise self._failed
+        with self._trying():
             if self._started is None:
-                try:
-                    self._started = self._start()
-                except Exception as error:
-                    self._failed = error
-                    raise
+                self._started = self._start()
             return self._started
 
     def close(self) -> None:
         if self._started is not None:
             self._started.__exit__(None, None, None)
 
+    @contextlib.contextmanager
+    def _trying(self) -> Iterator[None]:
+        """One at a time; what failed once is not tried again."""
+        with self._guard:
+            if self._failed is not None:
+                raise self._failed
+            try:
+                yield
+            except Exception as error:
+                self._failed = error
+                raise
+
     def _start(self) -> BytecodeCompiler:
         from imagekit.layers.bytecode import BytecodeCompiler  # noqa: PLC0415 - plans compile none
 
+        return BytecodeCompiler(self._unpacked(), self._interpreter.python).__enter__()
+
+    def _unpacked(self) -> Path:
+        if self._root is not None:
+            return self._root
         chosen = self._interpreter
         if chosen.label:
             self._progress.task(chosen.label).done()
-        return BytecodeCompiler(chosen.root(), chosen.python).__enter__()
+        root = chosen.root()
+        self._identity = _identity(root, chosen)
+        self._root = root
+        return root
+
+
+def _identity(root: Path, chosen: Interpreter) -> str | None:
+    from imagekit.lock.interpreter import (  # noqa: PLC0415 - plans compile none
+        UnpackedFiles,
+        interpreter_identity,
+    )
+
+    found = interpreter_identity(UnpackedFiles(root), chosen.python, platform.machine())
+    if chosen.identity not in ("", found):
+        raise IntegrityError(
+            f"the base's {chosen.python} is {found}, and the lock says {chosen.identity}",
+            hint="`imagekit lock` takes the base as it is now",
+        )
+    return found

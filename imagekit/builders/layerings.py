@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from imagekit.builders.record import RECORD_ANNOTATION, Record
@@ -85,6 +86,7 @@ class Layering:
         local: all of that lies here: no download is needed, and no base.
         step: what it is the layer of; None for that of a base.
         prepare: gives a job the files that it needs, which may be downloaded for it.
+        compiled_by: its recipe with another name for the interpreter; None without bytecode.
     """
 
     recipe: str
@@ -95,6 +97,7 @@ class Layering:
     local: bool = False
     step: Step | None = None
     prepare: Callable[[Job], Job] | None = None
+    compiled_by: Callable[[str], str] | None = None
 
     @property
     def shared(self) -> bool:
@@ -207,10 +210,16 @@ def _wheels(step: InstallWheels, venv: Venv, interpreter: str) -> Layering:
         write_wheels(writer, files, venv, compiler)
 
     names = " ".join(f"{wheel.name}=={wheel.version}" for wheel in step.wheels)
-    digests = [wheel.sha256 for wheel in step.wheels]
-    recipe = _install_recipe(digests, venv, interpreter if step.bytecode else None)
+    recipe = partial(_install_recipe, [wheel.sha256 for wheel in step.wheels], venv)
     size_bytes = sum(wheel.size_bytes or 0 for wheel in step.wheels)
-    return Layering(recipe, f"imagekit: {names}", write, step.wheels, size_bytes)
+    return Layering(
+        recipe(interpreter if step.bytecode else None),
+        f"imagekit: {names}",
+        write,
+        step.wheels,
+        size_bytes,
+        compiled_by=recipe if step.bytecode else None,
+    )
 
 
 def _runtime(step: InstallRuntime, venv: Venv, interpreter: str) -> Layering:
@@ -222,10 +231,15 @@ def _runtime(step: InstallRuntime, venv: Venv, interpreter: str) -> Layering:
         for name in FLYTE_NAMES if step.flyte_names else ():
             writer.file(f"{PREFIX}/bin/{name}", flyte_script(name, venv), mode=0o755)
 
-    names = f" names {step.flyte_names}"
-    python = interpreter if step.bytecode else None
-    recipe = _install_recipe([step.pin.sha256], venv, python) + names
-    return Layering(recipe, f"imagekit: runtime {step.pin.version}", write)
+    def recipe(python: str | None) -> str:
+        return _install_recipe([step.pin.sha256], venv, python) + f" names {step.flyte_names}"
+
+    return Layering(
+        recipe(interpreter if step.bytecode else None),
+        f"imagekit: runtime {step.pin.version}",
+        write,
+        compiled_by=recipe if step.bytecode else None,
+    )
 
 
 def flyte_script(name: str, venv: Venv) -> bytes:

@@ -174,7 +174,16 @@ class _NativeBuild:
         if isinstance(write, Job):
             raise TypeError(f"{write.what}: a job needs the image below it")
         with watched(self._progress.task(layering.label)):
-            return self._cache.make(layering.recipe, lambda w: write(w, self))
+            return self._cache.make(
+                layering.recipe, lambda w: write(w, self), partial(self._by_content, layering)
+            )
+
+    def _by_content(self, layering: Layering) -> str:
+        """The recipe that all bases with the same interpreter have, whatever a lock calls it."""
+        if layering.compiled_by is None or self._compiler is None:
+            return layering.recipe
+        identity = self._compiler.identity()
+        return layering.recipe if identity is None else layering.compiled_by(identity)
 
     def _tell_of_reuse(self) -> None:
         for why, count in self._reused.items():

@@ -22,8 +22,8 @@ from typing import BinaryIO, final
 from imagekit.errors import BuildError
 
 _LOADERS = {
-    "x86_64": ("lib64/ld-linux-x86-64.so.2", "x86_64-linux-gnu"),
-    "aarch64": ("lib/ld-linux-aarch64.so.1", "aarch64-linux-gnu"),
+    "x86_64": "lib64/ld-linux-x86-64.so.2",
+    "aarch64": "lib/ld-linux-aarch64.so.1",
 }
 _FAILED = 0xFFFFFFFF
 _WORKERS = os.cpu_count() or 1
@@ -124,10 +124,10 @@ class BytecodeCompiler:
         return errors.decode(errors="replace")
 
     def _command(self) -> list[str]:
-        loader, triplet = _LOADERS[platform.machine()]
-        folders = ["usr/local/lib", f"usr/lib/{triplet}", f"lib/{triplet}"]
-        folders += ["usr/lib64", "lib64", "usr/lib", "lib"]
+        machine = platform.machine()
+        loader = _LOADERS[machine]
         python = inside(self._root, self._python)
+        folders = library_folders(machine)
         libraries = ":".join(str(inside(self._root, folder)) for folder in folders)
         options = ["-s", "-S", "-B", "-W", "ignore"]
         loader_path = str(inside(self._root, loader))
@@ -135,7 +135,13 @@ class BytecodeCompiler:
 
     def _environment(self) -> dict[str, str]:
         home = inside(self._root, self._python).parent.parent
-        return {"PYTHONHOME": str(home), "PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"}
+        return {
+            "PYTHONHOME": str(home),
+            "PYTHONHASHSEED": "0",
+            "LC_ALL": "C.UTF-8",
+            # The base's own bytecode is not read: it is no part of what names the interpreter.
+            "PYTHONPYCACHEPREFIX": os.devnull,
+        }
 
     def _failed(self, reason: str) -> BuildError:
         return BuildError(
@@ -164,6 +170,13 @@ def _batches(sources: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, b
             batch, size_bytes = [], 0
     if batch:
         yield batch
+
+
+def library_folders(machine: str) -> tuple[str, ...]:
+    """Where an interpreter's libraries are looked for in a base, in this order; relative to it."""
+    triplet = f"{machine}-linux-gnu"
+    usual = ("usr/lib64", "lib64", "usr/lib", "lib")
+    return ("usr/local/lib", f"usr/lib/{triplet}", f"lib/{triplet}", *usual)
 
 
 def inside(root: Path, path: str) -> Path:

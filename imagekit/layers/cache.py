@@ -48,9 +48,15 @@ class LayerCache:
             return None
         return layer if whole else None
 
-    def make(self, recipe: str, write: Callable[[LayerWriter], None]) -> FileLayer:
+    def make(
+        self,
+        recipe: str,
+        write: Callable[[LayerWriter], None],
+        also: Callable[[], str] | None = None,
+    ) -> FileLayer:
         """The layer of `recipe`, made by `write` unless it is here.
 
+        `also` finds another recipe of the same layer, and is called where the first is not known.
         Of several processes that ask for one recipe, one makes it and the others wait.
         """
         if layer := self.find(recipe):
@@ -58,7 +64,12 @@ class LayerCache:
         with exclusive(self.root / "locks" / recipe_key(recipe)):
             if layer := self.find(recipe):
                 return layer
-            return self._make(recipe, write)
+            other = recipe if also is None else also()
+            if other == recipe:
+                return self._make(recipe, write)
+            layer = self.make(other, write)
+            self._remember(recipe, layer)
+            return layer
 
     def blob(self, promised: PromisedLayer) -> FileLayer | None:
         """The layer with that digest, whoever made it; nothing is said of any recipe."""
@@ -94,15 +105,19 @@ class LayerCache:
         blob = self._blob(written.digest)
         blob.parent.mkdir(parents=True, exist_ok=True)
         temporary.replace(blob)
+        layer = FileLayer(written.digest, written.diff_id, written.size_bytes, blob)
+        self._remember(recipe, layer)
+        return layer
+
+    def _remember(self, recipe: str, layer: FileLayer) -> None:
         entry = {
-            "digest": written.digest,
-            "diff_id": written.diff_id,
-            "size": written.size_bytes,
+            "digest": layer.digest,
+            "diff_id": layer.diff_id,
+            "size": layer.size_bytes,
             "recipe": recipe,
         }
         with replacing(self._entry(recipe)) as stream:
             stream.write(json.dumps(entry, sort_keys=True).encode())
-        return FileLayer(written.digest, written.diff_id, written.size_bytes, blob)
 
     def _entry(self, recipe: str) -> Path:
         return self.root / "recipes" / f"{recipe_key(recipe)}.json"

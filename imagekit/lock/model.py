@@ -12,7 +12,7 @@ from typing import Any, Literal
 MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
 """What wheels call the machine of a platform."""
 
-_BASE_HINTS = frozenset({"released", "reference"})
+_BASE_HINTS = frozenset({"released", "reference", "interpreter"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +108,11 @@ class Lock:
     """What a spec was resolved to.
 
     `base` is kept as the base's own module wrote it, with its `kind` (`debian` or `oci`); when
-    its suites were released, or where its image lies, is no part of what it is. The same holds
-    for `apt`, the Debian packages on top of it. `layers` is what builds came to: with it a machine
-    that has built nothing knows the image's digest. `at_start` are the packages that a container
-    installs before its task, as lines of a requirements.txt with their hashes.
+    its suites were released, where its image lies, or which interpreter it has, is no part of what
+    it is. The same holds for `apt`, the Debian packages on top of it. `layers` is what builds came
+    to: with it a machine that has built nothing knows the image's digest. `at_start` are the
+    packages that a container installs before its task, as lines of a requirements.txt with their
+    hashes.
     """
 
     spec_digest: str

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from imagekit.errors import BuildError
-from imagekit.lock.model import Target
+from imagekit.lock.model import MACHINES, Target
 from imagekit.lock.outlines import Outlines
 from imagekit.lock.probe import BaseFacts, probe
 from imagekit.oci.descriptor import Platform
@@ -71,6 +71,7 @@ def describe(
     """
     facts = probe(
         Outlines().of(image.layers),
+        machine=MACHINES[platform],
         search_path=_search_path(image),
         python_version=python_version,
         python_path=python_path,
@@ -90,6 +91,8 @@ def section_of(image: Image, reference: str, facts: BaseFacts) -> dict[str, Any]
         "passwd": facts.passwd,
         "group": facts.group,
     }
+    if facts.interpreter is not None:
+        section["interpreter"] = facts.interpreter
     held = cuda.of_environment(image.config.object("config").texts("Env"))
     return section if held is None else {**section, "cuda": held}
 

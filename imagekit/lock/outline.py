@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import BinaryIO, Literal, NamedTuple, cast
 
 from imagekit.errors import IntegrityError
+from imagekit.lock.facts import facts_of
 from imagekit.oci.tarstream import members
 
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 _HOUSEKEEPING = ".wh..wh."
 _LARGEST_BYTES = 256 << 20
+# CUDA's libraries are larger, and no interpreter's.
+_LARGEST_LIBRARY_BYTES = 16 << 20
 _SMALL_BYTES = 1 << 20
 _PATH_LENGTH = 4096  # PATH_MAX
 _LIMIT_MEMBERS = 2_000_000
@@ -123,15 +126,18 @@ def _whiteout(folder: str, name: str) -> Entry:
 
 def _kept(name: str, size_bytes: int, content: BinaryIO) -> str | None:
     for pattern, keep in KEPT.items():
-        if pattern.fullmatch(name) and size_bytes <= _LARGEST_BYTES:
+        largest = _LARGEST_LIBRARY_BYTES if keep is facts_of else _LARGEST_BYTES
+        if pattern.fullmatch(name) and size_bytes <= largest:
             return keep(content.read())
     return None
 
 
-def _versions(pattern: re.Pattern[bytes]) -> Callable[[bytes], str]:
+def _program(pattern: re.Pattern[bytes]) -> Callable[[bytes], str]:
+    """Its versions, and then its facts, as words."""
+
     def versions(content: bytes) -> str:
         found = cast("list[bytes]", pattern.findall(content))
-        return " ".join(sorted({text.decode() for text in found}))
+        return " ".join([*sorted({text.decode() for text in found}), facts_of(content)])
 
     return versions
 
@@ -145,14 +151,19 @@ def _whole(content: bytes) -> str:
 
 
 KEPT: Mapping[re.Pattern[str], Callable[[bytes], str]] = {
-    re.compile(r"(?:.*/)?(?:python3(?:\.\d+)?|libpython3\.\d+\.so\.1\.0)"): _versions(
+    re.compile(r"(?:.*/)?(?:python3(?:\.\d+)?|libpython3\.\d+\.so\.1\.0)"): _program(
         _PYTHON_VERSION
     ),
-    re.compile(r"(?:.*/)?libc(?:-2\.\d+\.so|\.so\.6)"): _versions(_GLIBC_VERSION),
+    re.compile(r"(?:.*/)?libc(?:-2\.\d+\.so|\.so\.6)"): _program(_GLIBC_VERSION),
+    re.compile(
+        r"(?:.*/)?python3\.\d+/"
+        r"(?:(?:(?:collections|encodings|importlib)/)?[^/]+\.py|lib-dynload/[^/]+\.so)"
+    ): facts_of,
+    re.compile(r"(?:.*/)?(?:lib|ld-)[^/]+\.so(?:\.\d+)*"): facts_of,
     re.compile(r"(?:.*/)?(?:passwd|group|os-release)"): _text,
     re.compile(r"(?:.*/)?(?:dpkg/status|triggers/File)"): _whole,
 }
 """By the end of a path: folders of lower layers may be links."""
 
-FORMAT = " ".join(["outline 1", *(pattern.pattern for pattern in KEPT)])
+FORMAT = " ".join(["outline 2", *(pattern.pattern for pattern in KEPT)])
 """What is written of outlines depends on this."""

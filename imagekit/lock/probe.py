@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from imagekit.errors import LockError
+from imagekit.lock.facts import without_facts
+from imagekit.lock.interpreter import LayeredFiles, interpreter_identity
 from imagekit.lock.outline import Entry
 from imagekit.lock.tree import Tree
 
@@ -21,11 +23,13 @@ _MUSL = re.compile(r"(?:usr/)?lib/ld-musl-[^/]+\.so\.1")
 class BaseFacts:
     """What a base has; the last four are files as they are, empty when absent.
 
-    `dpkg_status` says what dpkg has installed, `dpkg_triggers` which paths packages wait for.
+    `interpreter` is its identity (`interpreter.py`), None where that is unknown. `dpkg_status` says
+    what dpkg has installed, `dpkg_triggers` which paths packages wait for.
     """
 
     python_version: str
     python_path: str
+    interpreter: str | None
     glibc: str
     os_release: Mapping[str, str]
     passwd: str
@@ -37,6 +41,7 @@ class BaseFacts:
 def probe(
     outlines: Iterable[Iterable[Entry]],
     *,
+    machine: str,
     search_path: Sequence[str],
     python_version: str | None,
     python_path: str | None = None,
@@ -45,6 +50,7 @@ def probe(
 
     Args:
         outlines: of its layers, base first.
+        machine: what it is for, as wheels call it.
         search_path: folders of the image's own PATH; empty takes the usual ones.
         python_version: the `X.Y` that is wanted; None takes the base's `python3`.
         python_path: the interpreter that is meant; None looks for one.
@@ -64,6 +70,7 @@ def probe(
     return BaseFacts(
         python_version=version,
         python_path="/" + path,
+        interpreter=interpreter_identity(LayeredFiles(tree), f"/{path}", machine),
         glibc=glibc,
         os_release=_os_release(tree),
         passwd=_kept(tree, "etc/passwd"),
@@ -85,7 +92,8 @@ def _check_prefix(tree: Tree) -> None:
 
 
 def _glibc(tree: Tree) -> str:
-    found = {text for _, node in tree.matching(_GLIBC) for text in node.kept if text}
+    kept = (text for _, node in tree.matching(_GLIBC) for text in node.kept)
+    found = set(filter(None, map(without_facts, kept)))
     if len(found) == 1:
         return found.pop()
     if found:
@@ -141,7 +149,7 @@ def _python_version(tree: Tree, path: str) -> str | None:
     name = f"libpython{minor}.so.1.0"
     libraries = [node for each, node in tree.matching(_LIBPYTHON) if each.endswith(name)]
     for node in [program, *libraries]:
-        found = [] if node is None else "".join(node.kept).split()
+        found = [] if node is None else without_facts("".join(node.kept)).split()
         fitting = [version for version in found if version.startswith(f"{minor}.")]
         if len(fitting) == 1:
             return fitting[0]

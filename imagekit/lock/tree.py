@@ -47,6 +47,13 @@ class Tree:
         """All that there is, by path."""
         return self._nodes
 
+    def names(self, folder: str) -> Iterator[str]:
+        """What stands in `folder`, links to it followed."""
+        prefix = f"{self._follow(folder.strip('/'))}/"
+        for path in self._nodes:
+            if path.startswith(prefix) and "/" not in path[len(prefix) :]:
+                yield path[len(prefix) :]
+
     def _follow(self, path: str) -> str:
         """`path` with every link resolved; as it is where links go in circles."""
         pending = path.split("/")[::-1]

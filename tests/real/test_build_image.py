@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ from pathlib import Path
 import pytest
 
 from imagekit.engines import Mount, run_image
+from imagekit.oci.assemble import Addition, Settings, assemble
 from imagekit.oci.image import Image
-from imagekit.oci.layout import read_layout
+from imagekit.oci.layout import read_layout, write_layout
 from imagekit.oci.unpack import unpack
 from imagekit.oci.validate import validate
-from tests.real.builds import Host, new_host, shared_downloads
+from tests.fakes.images import file_layer
+from tests.real.builds import Host, layers_of, new_host, shared_downloads
 
 pytestmark = pytest.mark.network
 
@@ -117,6 +120,27 @@ def test_docker_loads_and_runs_it(made: Made, tmp_path: Path) -> None:
         assert 42 in json.loads(output(*run)).values()
     finally:
         output("docker", "rmi", "--force", loaded)
+
+
+def test_other_bases_with_its_interpreter_share_its_layers(made: Made, tmp_path: Path) -> None:
+    """An image with the same Python as a base, and more: nothing is made for it again."""
+    more = file_layer(tmp_path, {"usr/local/lib/more": os.urandom(1000)})
+    layers = [Addition(made.image.layers[0], "Debian"), Addition(more, "more")]
+    base = assemble(None, layers, Settings(), platform=made.image.platform)
+    write_layout(base, tmp_path / "base")
+    spec = tmp_path / "spec.yaml"
+    text = made.spec.read_text().replace("source_root: src\n", "")
+    spec.write_text(f"{text}base_image: oci:base\n")
+    made.host.lock(spec)
+
+    done = made.host.run("build", "--locked", spec, "--to", f"oci:{tmp_path / 'layout'}")
+
+    assert done.returncode == 0, done.stderr
+    built = layers_of(tmp_path / "layout")
+    wheels = [each for each in built if "==" in each[0] or "runtime" in each[0]]
+    assert len(wheels) > len(SMALL)
+    assert set(wheels) < set(layers_of(made.layout))
+    assert [] == re.findall(r"making (\S+)", done.stderr)
 
 
 def output(*command: str | Path) -> str:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,13 +13,15 @@ import pytest
 
 from imagekit.builders.compiling import (
     Interpreter,
+    SharedCompiler,
     choose_interpreter,
     interpreter_name,
     runs_here,
     same_interpreter,
 )
-from imagekit.errors import BuildError
+from imagekit.errors import BuildError, IntegrityError
 from imagekit.lock.model import Lock, Target
+from imagekit.progress import Silent
 from imagekit.spec.model import PLATFORMS
 
 HERE = next(platform for platform in PLATFORMS if runs_here(platform))
@@ -80,3 +84,18 @@ def test_a_rebuild_of_the_same_source_is_the_same_python() -> None:
     )
     assert plain == rebuilt
     assert plain != updated
+
+
+def test_an_interpreter_that_is_another_than_the_lock_says_compiles_nothing() -> None:
+    """A lock can't have its own base's bytecode stand in the images of others."""
+    python = os.path.realpath(sys.executable)
+    own = SharedCompiler(Interpreter(lambda: Path("/"), python), Silent())
+    identity = own.identity()
+    assert identity is not None
+    said = Interpreter(lambda: Path("/"), python, identity=identity)
+    assert SharedCompiler(said, Silent()).identity() == identity
+
+    lying = SharedCompiler(Interpreter(lambda: Path("/"), python, identity="sha256:0"), Silent())
+    for ask in (lying.identity, lying.get):
+        with pytest.raises(IntegrityError, match="the lock says sha256:0"):
+            ask()

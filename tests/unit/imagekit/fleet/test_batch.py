@@ -82,6 +82,24 @@ def test_the_largest_are_begun_first(fleet: Fleet) -> None:
     assert {"told"} == {outcome.error.message for outcome in outcomes if outcome.error}
 
 
+def test_of_those_with_the_same_packages_one_is_begun_first(fleet: Fleet) -> None:
+    """The others find its layers made, instead of making them at the same time."""
+    big = fleet.project.wheel("alpha", module="a" * 60)
+    small = fleet.project.wheel("beta")
+    fleet.write("a-small", "name: a\n", small)
+    for name in ("b-large", "c-large"):
+        fleet.write(name, f"name: {name}\n", big, small)
+    begun: list[str] = []
+
+    def build_one(address: Path) -> Built:
+        begun.append(address.parent.name)
+        raise BuildError("told")
+
+    list(build_all(find_specs(["."]), build_one, 1))
+
+    assert ["b-large", "a-small", "c-large"] == begun
+
+
 def test_as_many_are_built_at_once_as_asked(fleet: Fleet) -> None:
     """Each waits for another one, and no third is there."""
     for name in "abcdef":

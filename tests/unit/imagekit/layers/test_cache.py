@@ -37,6 +37,25 @@ def test_a_recipe_is_made_once(tmp_path: Path) -> None:
     assert of_file(first.path) == first.digest
 
 
+def test_two_recipes_of_one_layer_make_it_once(tmp_path: Path) -> None:
+    """What the second recipe is gets asked where the first one is not known, and only there."""
+    cache = LayerCache(tmp_path)
+    calls = []
+
+    def counted(writer: LayerWriter) -> None:
+        calls.append("made")
+        write(writer)
+
+    def other() -> str:
+        calls.append("asked")
+        return "recipe"
+
+    found = [cache.make(recipe, counted, other) for recipe in ("first", "second", "first")]
+
+    assert ["asked", "made", "asked"] == calls
+    assert {cache.find(recipe) for recipe in ("first", "second", "recipe")} == set(found)
+
+
 def test_a_failed_layer_leaves_nothing(tmp_path: Path) -> None:
     """An error while a layer is written leaves no entry, no blob and no temporary file."""
 

@@ -120,7 +120,7 @@ def test_a_hostile_layer_is_refused(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     outlines = Outlines(tmp_path / "outlines")
     with pytest.raises(ImagekitError, match=message):
-        probe(outlines.of([make(folder)]), search_path=[], python_version=None)
+        probe(outlines.of([make(folder)]), machine="x86_64", search_path=[], python_version=None)
     kept = [*(tmp_path / "outlines").glob("sha256/*")]
     assert not kept or case in PROVED
 
@@ -137,7 +137,7 @@ layer = FileLayer(digest, diff_id, size, Path(path))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 try:
     outlines = Outlines(Path(path).parent / "outlines")
-    probe(outlines.of([layer]), search_path=[], python_version=None)
+    probe(outlines.of([layer]), machine="x86_64", search_path=[], python_version=None)
 except ImagekitError as error:
     print(json.dumps((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) << 10))
 """

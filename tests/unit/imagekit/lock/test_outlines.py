@@ -55,11 +55,15 @@ def test_a_base_that_shares_layers_costs_the_others_alone(
     layers: list[Counted], tmp_path: Path
 ) -> None:
     """Each layer is read once, by whatever base and process; what is found stays the same."""
-    first = probe(Outlines().of(layers), search_path=[], python_version=None)
+    first = probe(Outlines().of(layers), machine="x86_64", search_path=[], python_version=None)
     assert [layer.opened for layer in layers] == [1] * 6
     added = Counted(file_layer(tmp_path, {"etc/passwd": b"added:x:1:1\n"}))
-    assert probe(Outlines().of(layers), search_path=[], python_version=None) == first
-    second = probe(Outlines().of([*layers, added]), search_path=[], python_version=None)
+    assert (
+        probe(Outlines().of(layers), machine="x86_64", search_path=[], python_version=None) == first
+    )
+    second = probe(
+        Outlines().of([*layers, added]), machine="x86_64", search_path=[], python_version=None
+    )
     assert second == dataclasses.replace(first, passwd="added:x:1:1\n")
     assert [layer.opened for layer in [*layers, added]] == [1] * 7
 

@@ -52,7 +52,7 @@ def _layer(files: dict[str, Any], *, hard_links: Any = ()) -> list[Entry]:
 def _probe(
     *layers: list[Entry], search_path: Any = (), python_version: str | None = None
 ) -> BaseFacts:
-    return probe(layers, search_path=search_path, python_version=python_version)
+    return probe(layers, machine="x86_64", search_path=search_path, python_version=python_version)
 
 
 def test_a_base_tells_its_interpreter_libc_and_system() -> None:
@@ -82,12 +82,30 @@ def test_the_spec_may_name_the_interpreter() -> None:
     """Whatever PATH says; its name may be a link, and one that is not there is told."""
     layer = _layer({**FILES, "opt/py/bin/python3.12": b"\0" + b"3.12.1\0",
                     "opt/py/bin/python": "python3.12"})  # fmt: skip
-    facts = probe([layer], search_path=[], python_version=None, python_path="/opt/py/bin/python")
+    facts = probe(
+        [layer],
+        machine="x86_64",
+        search_path=[],
+        python_version=None,
+        python_path="/opt/py/bin/python",
+    )
     assert (facts.python_path, facts.python_version) == ("/opt/py/bin/python3.12", "3.12.1")
     with pytest.raises(LockError, match=r"python_exec: the base has no /opt/py/bin/pypy"):
-        probe([layer], search_path=[], python_version=None, python_path="/opt/py/bin/pypy")
+        probe(
+            [layer],
+            machine="x86_64",
+            search_path=[],
+            python_version=None,
+            python_path="/opt/py/bin/pypy",
+        )
     with pytest.raises(LockError, match=r"has no Python 3\.11, only /opt/py"):
-        probe([layer], search_path=[], python_version="3.11", python_path="/opt/py/bin/python")
+        probe(
+            [layer],
+            machine="x86_64",
+            search_path=[],
+            python_version="3.11",
+            python_path="/opt/py/bin/python",
+        )
 
 
 def test_a_later_layer_wins() -> None:
