@@ -13,7 +13,7 @@ import io
 import os
 import platform
 import tarfile
-from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +71,7 @@ class Sandbox:
         self._pod = pod
         self.identity = identity
         self.address = ""
+        self._is_hidden = False
         self.doors: dict[int, int] = {}
         """Ports of this machine, by those of the pod that probes reach through them alone."""
         self._making: tuple[str, ...] = ()
@@ -118,14 +119,18 @@ class Sandbox:
         await self._program.do("start", self.pause)
 
     async def find_address(self) -> None:
-        """Learn the pod's address. For a network of the machine it is the machine's own."""
+        """Learn the pod's address. A network that tells none has its own loopback alone for us."""
         (pause,) = await self._program.inspect("container", [self.pause])
-        networks = pause["NetworkSettings"]["Networks"] or {}
-        found = [each.get("IPAddress") for each in networks.values()]
-        self.address = next(filter(None, found), "127.0.0.1")
+        # Podman has no networks where slirp4netns or pasta is the way out.
+        networks = pause["NetworkSettings"].get("Networks") or {}
+        found = list(filter(None, (each.get("IPAddress") for each in networks.values())))
+        self._is_hidden = not found and pause["HostConfig"]["NetworkMode"] != "host"
+        self.address = found[0] if found else "127.0.0.1"
 
     async def is_reached(self) -> bool:
         """Whether this machine reaches the pod's network: it refuses a port that nobody has."""
+        if self._is_hidden:
+            return False
         connecting = asyncio.open_connection(self.address, _UNUSED_PORT)
         try:
             _, out = await asyncio.wait_for(connecting, _REACH_SECONDS)
@@ -136,7 +141,7 @@ class Sandbox:
         out.close()
         return True
 
-    async def open_doors(self, ports: Iterable[int]) -> None:
+    async def open_doors(self, ports: Collection[int]) -> None:
         """Have `ports` published at any free ports of this machine, by which probes come in.
 
         The holding container is made once more, as nothing can be published of one that runs.
@@ -145,7 +150,13 @@ class Sandbox:
         wanted = [word for port in ports for word in ("--publish", f"127.0.0.1::{port}")]
         await self._start_pause(*wanted)
         (pause,) = await self._program.inspect("container", [self.pause])
-        published = pause["NetworkSettings"]["Ports"]
+        published = pause["NetworkSettings"]["Ports"] or {}
+        if not all(published.get(f"{port}/tcp") for port in ports):
+            raise EngineError(
+                "probes can't come into the pod's network: it can't be reached from here,"
+                " and the engine publishes no ports of it",
+                hint="choose another --network",
+            )
         self.doors = {port: int(published[f"{port}/tcp"][0]["HostPort"]) for port in ports}
 
     async def fill(

@@ -61,6 +61,18 @@ def test_a_pod_runs_on_podman_and_leaves_nothing(engine: Engine) -> None:
     assert left_over(engine) == []
 
 
+def test_probes_that_can_not_come_in_are_an_error(engine: Engine) -> None:
+    """They would ask this machine itself; a pod that nobody asks runs without a network."""
+    probe = {"httpGet": {"port": 8080}}
+    asked = pod("asked", containers=[engine.container("task", "true", readinessProbe=probe)])
+    outcome = engine.run(asked, words=["--network", "none"])
+    assert outcome.code == 8
+    assert "error: probes can't come into the pod's network" in outcome.notes[-1]
+    alone = pod("alone", containers=[engine.container("task", "echo ran")])
+    assert engine.run(alone, words=["--network", "none"]).lines("task") == ["ran"]
+    assert left_over(engine) == []
+
+
 def left_over(engine: Engine) -> list[str]:
     """Containers, volumes and networks of this test's pods."""
     label = f"label={HOME_LABEL}={home_of(engine.cache / 'imagekit' / 'pods')}"
