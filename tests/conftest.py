@@ -86,6 +86,7 @@ SERVICES: Mapping[str, Callable[[], str | None]] = {
     "root": _root,
     "network": _network,
     "s3": _object_store,
+    "kubernetes": lambda: None if _importable("kubernetes") else "no package kubernetes",
     "vllm": _vllm,
     "qemu": _program("qemu-aarch64-static"),
 }

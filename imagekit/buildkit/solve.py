@@ -121,7 +121,8 @@ class _Build:
 
     def explained(self, error: Any) -> BuildError:
         """The worker's error, with what the failed step printed last."""
-        said = _without_prefixes(error.details() or "")
+        failure = self._transport.failure
+        said = failure.message if failure else _without_prefixes(error.details() or "")
         where = f"building on {self._transport.address}"
         if error.code() == grpc.StatusCode.UNAVAILABLE:
             step, printed = self._reader.running_step or ("", "")

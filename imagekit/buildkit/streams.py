@@ -12,11 +12,18 @@ import threading
 from collections.abc import Callable
 from typing import Protocol, final
 
+from imagekit.errors import BuildError, ImagekitError
+
 _CHUNK_BYTES = 1 << 18
+_FRAME_TYPE, _SETTINGS = 3, b"\4"
+"""Where a frame of HTTP/2 has its type, and that of a server's first one (RFC 9113, 3.4)."""
 
 
 class Stream(Protocol):
-    """A connection of bytes; reading gives b"" at its end. Any thread may close it."""
+    """A connection of bytes; reading gives b"" at its end. Any thread may close it.
+
+    An ImagekitError says why it ended.
+    """
 
     def read(self) -> bytes: ...
 
@@ -45,18 +52,52 @@ class SocketStream:
         self._connection.close()
 
 
-def join(one: Stream, other: Stream) -> None:
-    """Carry bytes both ways in threads of their own, until either side ends; then close both."""
+@final
+class SpokenStream:
+    """A program's output that has to be HTTP/2 from its first byte; other text is an error."""
+
+    def __init__(self, stream: Stream, where: str) -> None:
+        self._stream = stream
+        self._where = where
+        self._begun = False
+
+    def read(self) -> bytes:
+        data = self._stream.read()
+        if not self._begun and data[_FRAME_TYPE : _FRAME_TYPE + 1] not in (b"", _SETTINGS):
+            text = data.decode(errors="replace").strip()
+            raise BuildError(f"there is no BuildKit at {self._where}: {text[:500]}")
+        self._begun = True
+        return data
+
+    def write(self, data: bytes) -> None:
+        self._stream.write(data)
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+def join(
+    one: Stream, other: Stream, failed: Callable[[ImagekitError], object] | None = None
+) -> None:
+    """Carry bytes both ways in threads of their own, until either side ends; then close both.
+
+    `failed` is told why, before they are closed, where a stream says so.
+    """
     for source, target in ((one, other), (other, one)):
-        threading.Thread(target=_carry, args=(source, target), daemon=True).start()
+        threading.Thread(target=_carry, args=(source, target, failed), daemon=True).start()
 
 
-def _carry(source: Stream, target: Stream) -> None:
+def _carry(
+    source: Stream, target: Stream, failed: Callable[[ImagekitError], object] | None
+) -> None:
     try:
         while data := source.read():
             target.write(data)
     except (OSError, ValueError):
         pass  # one of them is closed: the other one is told so
+    except ImagekitError as error:
+        if failed is not None:
+            failed(error)
     finally:
         source.close()
         target.close()
@@ -68,6 +109,8 @@ class LocalSocket:
 
     def __init__(self, dial: Callable[[], Stream]) -> None:
         self._dial = dial
+        self.failure: ImagekitError | None = None
+        """Why a stream could not be had, or ended."""
         self._folder = tempfile.mkdtemp(prefix="imagekit-")
         self.path = os.path.join(self._folder, "s")
         self._listener = socket.socket(socket.AF_UNIX)
@@ -81,6 +124,9 @@ class LocalSocket:
         self._listener.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
+    def _failed(self, error: ImagekitError) -> None:
+        self.failure = error
+
     def _serve(self) -> None:
         while True:
             try:
@@ -88,6 +134,10 @@ class LocalSocket:
             except OSError:
                 return
             try:
-                join(SocketStream(caller), self._dial())
-            except Exception:  # noqa: BLE001 - the caller sees a closed connection
+                stream = self._dial()
+            except Exception as error:  # noqa: BLE001 - the caller sees a closed connection
+                if isinstance(error, ImagekitError):
+                    self.failure = error
                 caller.close()
+            else:
+                join(SocketStream(caller), stream, self._failed)

@@ -23,8 +23,8 @@ from imagekit.buildkit import rpc
 from imagekit.buildkit.container import exec_stream
 from imagekit.buildkit.endpoint import Certificates, find_endpoint
 from imagekit.buildkit.engine import Engine
-from imagekit.buildkit.streams import LocalSocket, SocketStream, Stream
-from imagekit.errors import BuildError
+from imagekit.buildkit.streams import LocalSocket, SocketStream, SpokenStream, Stream
+from imagekit.errors import BuildError, ImagekitError
 
 Metadata: TypeAlias = Sequence[tuple[str, str]]
 Dial: TypeAlias = Callable[[], Stream]
@@ -53,6 +53,10 @@ class Transport(Protocol):
     @property
     def channel(self) -> grpc.Channel: ...
 
+    @property
+    def failure(self) -> ImagekitError | None:
+        """Why the way to the worker failed, where gRPC saw no more than its end."""
+
     def session(self, metadata: Metadata) -> Stream:
         """The stream over which the worker calls the session's services."""
 
@@ -75,7 +79,7 @@ def open_transport(
         engine = Engine(find_endpoint(environ))
         return _dialled(address, lambda: exec_stream(engine, rest, _DIAL_STDIO))
     if scheme == "kube-pod" and rest:
-        return _dialled(address, _pod_dial(address))
+        return _dialled(address, _pod_dial(address, environ))
     if scheme == "unix" and rest.startswith("/"):
         return GrpcTransport(address, _channel(f"unix:{rest}"))
     if scheme == "tcp" and rest:
@@ -101,6 +105,10 @@ class EngineTransport:
         )
         self.channel = _channel(f"unix:{self._local.path}")
 
+    @property
+    def failure(self) -> ImagekitError | None:
+        return self._local.failure
+
     def session(self, metadata: Metadata) -> Stream:
         headers: dict[str, list[str]] = {}
         for name, value in metadata:
@@ -122,6 +130,10 @@ class GrpcTransport:
         self.address = address
         self.channel = channel
         self._local = local
+
+    @property
+    def failure(self) -> ImagekitError | None:
+        return None if self._local is None else self._local.failure
 
     def session(self, metadata: Metadata) -> Stream:
         return _CallStream(self.channel, [(name.lower(), value) for name, value in metadata])
@@ -165,8 +177,11 @@ class _CallStream:
 
 
 def _dialled(address: str, dial: Dial) -> Transport:
-    first = [dial()]
-    local = LocalSocket(lambda: first.pop() if first else dial())
+    def begun() -> Stream:
+        return SpokenStream(dial(), address)
+
+    first = [begun()]
+    local = LocalSocket(lambda: first.pop() if first else begun())
     return GrpcTransport(address, _channel(f"unix:{local.path}"), local)
 
 
@@ -181,7 +196,7 @@ def _channel(target: str, certificates: Certificates | None = None) -> grpc.Chan
     return grpc.secure_channel(target, grpc.ssl_channel_credentials(*pem), options=_OPTIONS)
 
 
-def _pod_dial(address: str) -> Dial:
+def _pod_dial(address: str, environ: Mapping[str, str]) -> Dial:
     from imagekit.buildkit.pod import pod_stream  # noqa: PLC0415 - needs the package kubernetes
 
     parts = urlsplit(address)
@@ -197,6 +212,7 @@ def _pod_dial(address: str) -> Dial:
         name,
         options.get("namespace", "default"),
         _DIAL_STDIO,
+        environ,
         container=options.get("container"),
         context=options.get("context"),
     )

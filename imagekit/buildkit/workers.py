@@ -68,7 +68,7 @@ def describe(transport: Transport) -> Worker:
         answer = rpc.list_workers(transport.channel)({}, timeout=_SECONDS)
     except grpc.RpcError as error:
         code, details = error.code(), error.details()
-        raise BuildError(
+        raise transport.failure or BuildError(
             f"asking the BuildKit worker at {transport.address}: {details or code}",
             hint="is that the address of a running buildkitd, and are its certificates right?",
         ) from error
