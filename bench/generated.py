@@ -20,6 +20,7 @@ import uv
 from bench.engine import CERTIFICATES, Engine
 from bench.measure import Timing, timed
 from bench.peer import pinned
+from imagekit.spec.load import load_spec
 
 _PACKAGES = ("flytekit==1.16.31", "flyte==2.12.1")
 _DOCKERFILE = """\
@@ -56,7 +57,7 @@ class Generated:
             "name": f"imagekit-bench/{self.who}",
             "registry": self.registry,
             "base": self.base,
-            "packages": [name for name, _ in pinned(spec)],
+            "packages": _named(spec),
             "source": str(spec.parent / "src"),
         }
         request.write_text(json.dumps(content))
@@ -107,6 +108,12 @@ def make_base(engine: Engine, base: str, folder: Path, repository: str) -> str:
     subprocess.run([*build, str(context)], env=environ, check=True, capture_output=True)
     subprocess.run([engine.program, "push", "--quiet", repository], check=True, capture_output=True)
     return repository
+
+
+def _named(spec: Path) -> list[str]:
+    """What the spec itself names, as its lock pins it: flytekit adds itself, and its own needs."""
+    names = load_spec(spec).packages
+    return [pin for pin, _ in pinned(spec) if pin.partition("==")[0] in names]
 
 
 def _python(folder: Path) -> Path:
