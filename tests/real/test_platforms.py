@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,9 +18,14 @@ from imagekit.debian.store import unpack_tree
 from imagekit.debian.tree import Tree
 from imagekit.layers.bytecode import BytecodeCompiler
 from imagekit.layers.host import host_can_run
+from imagekit.oci.descriptor import Platform
 from imagekit.oci.destinations import Destination, read_all
 from imagekit.oci.index import images_of
+from imagekit.oci.unpack import unpack
 from imagekit.oci.validate import validate
+from imagekit.registry.client import RegistryClient
+from imagekit.registry.reference import RegistryReference
+from tests.fakes.registry_server import registry
 from tests.real.builds import new_host, shared_downloads
 
 _EVERY = 12
@@ -88,3 +94,65 @@ def test_one_platform_alone_is_the_same_image_as_among_several(tmp_path: Path) -
     assert arm64.digest in {image.digest for image in images}
     for image in images:
         validate(image)
+
+
+INSIDE = """\
+import os, sys
+root, *command = sys.argv[1:]
+os.chroot(root)
+os.chdir("/root")
+os.setgroups([])
+os.setgid(0)
+os.setuid(1000)
+os.execv("/qemu", ["/qemu", *command])
+"""
+TASK = """\
+import platform
+from imagekit import task
+from markupsafe import _speedups, escape
+
+
+@task
+def shown(text: str) -> str:
+    return f"{platform.machine()} {_speedups.__name__} {escape(text)}"
+"""
+
+
+@pytest.mark.network
+@pytest.mark.qemu
+@pytest.mark.registry
+@pytest.mark.root
+@pytest.mark.slow
+@pytest.mark.skipif(not host_can_run("amd64"), reason="the other processor is emulated on amd64")
+def test_an_image_for_the_other_processor_runs_there(tmp_path: Path) -> None:
+    """Built and pushed on amd64 in one index; read for arm64, its own ENTRYPOINT runs a task.
+
+    Wheels with machine code are arm64's; the interpreter, the libraries and the bytecode are, too.
+    """
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "task.py").write_text(TASK)
+    spec = tmp_path / "spec.yaml"
+    with registry(tmp_path / "registry") as server:
+        spec.write_text(
+            f"name: two\nregistry: {server.address}\nplatform: [linux/amd64, linux/arm64]\n"
+            "packages: [markupsafe]\nobject_storage: false\nsource_root: src\n"
+        )
+        done = new_host(tmp_path / "host", shared_downloads()).run("build", spec, "--push")
+        assert done.returncode == 0, done.stderr
+        reference = RegistryReference.parse(done.stdout.strip())
+        image = RegistryClient().pull(reference, Platform.parse("linux/arm64"))
+        root = tmp_path / "root"
+        root.mkdir()
+        unpack(image, root)
+    shutil.copy(str(shutil.which(_EMULATOR)), root / "qemu")
+    config = image.config.object("config")
+    command = [*config.texts("Entrypoint"), "call", "task:shown", "text=<a>"]
+    ran = subprocess.run(
+        [sys.executable, "-c", INSIDE, str(root), *command],
+        env=dict(entry.split("=", 1) for entry in config.texts("Env")),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "aarch64 markupsafe._speedups &lt;a&gt;" in ran.stdout
