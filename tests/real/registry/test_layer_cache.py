@@ -163,6 +163,24 @@ def test_a_trusted_repository_gives_other_specs_their_layers(team: Team) -> None
     validate(team.pushed(built))
 
 
+def test_the_referrers_api_is_not_needed(team: Team) -> None:
+    """A registry without it serves builds, records and what reads them: it is never asked.
+
+    Nor is its fallback used, a tag that is named after a digest (distribution-spec 1.1).
+    """
+    team.proxy.faults.append(Fault("/referrers/", "answer", 999, 404))
+    team.use(team.cache)
+    first = team.project.build_locked(options=REMEMBER)
+    without_table(team.project)
+    team.project.forget()
+    again = team.project.build_locked(options=PUSH)
+    validate(team.pushed(again))
+
+    assert again.digest == first.digest
+    assert team.lines("PUT .*/manifests/")
+    assert not team.lines("/referrers/|/manifests/sha256-")
+
+
 def test_records_are_written_once(team: Team) -> None:
     """The second push of a machine asks the layer cache nothing at all."""
     team.use(team.cache)

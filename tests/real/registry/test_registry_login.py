@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -117,6 +118,31 @@ def test_nobody_and_a_wrong_password_are_told_to_log_in(
         RegistryClient(trusting).push(image, at(locked.address, "locked:2"))
     assert caught.value.hint == f"log in with `docker login {locked.address}`"
     assert "wrong secret" not in caught.value.message
+
+
+@pytest.mark.parametrize("key", ["credHelpers", "credsStore"])
+def test_a_credential_helper_lets_in(
+    locked: Server, access: Access, image: Image, certificates: Certificates, tmp_path: Path,
+    key: str,
+) -> None:  # fmt: skip
+    """A program on PATH, as `docker login` sets one up; it is asked once, and only when needed."""
+    programs, asked = tmp_path / "bin", tmp_path / "asked"
+    programs.mkdir()
+    helper = programs / "docker-credential-tests"
+    answer = json.dumps({"ServerURL": locked.address, "Username": USER, "Secret": PASSWORD})
+    helper.write_text(f"#!/bin/sh\necho $1 $(cat) >> {asked}\necho '{answer}'\n")
+    helper.chmod(0o755)
+    setting = {locked.address: "tests"} if key == "credHelpers" else "tests"
+    (tmp_path / "config.json").write_text(json.dumps({key: setting}))
+    path = f"{programs}:{os.environ['PATH']}"
+    user = dataclasses.replace(
+        access, ca_file=certificates.ca, environ={**access.environ, "PATH": path}
+    )
+    client = RegistryClient(user)
+    assert not asked.exists()
+    client.push(image, at(locked.address, f"helped/{key.lower()}:1"))
+    validate(client.pull(at(locked.address, f"helped/{key.lower()}:1")))
+    assert asked.read_text() == f"get {locked.address}\n"
 
 
 @pytest.fixture(scope="module")
