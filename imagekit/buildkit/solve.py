@@ -132,7 +132,7 @@ class _Build:
                 hint="it died, was restarted or can't be reached; build again",
             )
         hint = None
-        if _FULL in said:
+        if _FULL in said.lower():
             hint = "free space on the worker: `docker builder prune`, `buildctl prune`"
         elif any(mark in said for mark in _PARSE):
             hint = "the Dockerfile is imagekit's own: please report this with the spec"
@@ -140,7 +140,7 @@ class _Build:
         if failed is None:
             return BuildError(f"{where}: {said}", hint=hint)
         name, output = _MOUNTS.sub("", failed[0]), failed[1]
-        if _FULL in output and hint is None:
+        if _FULL in output.lower() and hint is None:
             hint = "the step ran out of disk space on the worker"
         return BuildError(f"{where}: {name}: {said}{_log(output)}", hint=hint)
 
