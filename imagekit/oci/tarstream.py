@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import tarfile
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ _BLOCK = 512
 _MTIME = 315_619_200  # 1980-01-02, as everywhere
 _OCTAL_LIMIT = 8**11
 _READ_LIMIT_BYTES = 4 << 20
+_PIECE_BYTES = 1 << 20
 _BROKEN = (tarfile.TarError, EOFError, ValueError, OverflowError)
 
 
@@ -95,7 +97,10 @@ class _Content(io.RawIOBase):
 
     def read(self, size: int | None = -1) -> bytes:
         try:
-            return self._stream.read(-1 if size is None else size)
+            if size is None or size < 0:
+                # In pieces: one read of all would be as large as what `BoundedReads` refuses.
+                return b"".join(iter(functools.partial(self._stream.read, _PIECE_BYTES), b""))
+            return self._stream.read(size)
         except _BROKEN as error:
             raise IntegrityError(f"not a tar file: {error}") from error
 

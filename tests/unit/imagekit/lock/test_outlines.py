@@ -68,6 +68,14 @@ def test_a_base_that_shares_layers_costs_the_others_alone(
     assert [layer.opened for layer in [*layers, added]] == [1] * 7
 
 
+def test_an_interpreter_may_be_as_large_as_they_are(tmp_path: Path) -> None:
+    """Debian's has 7 MB."""
+    large = {**FILES, "usr/bin/python3": bytes(7 << 20) + FILES["usr/bin/python3"]}
+    layer = file_layer(tmp_path, large)
+    found = probe(Outlines().of([layer]), machine="x86_64", search_path=[], python_version=None)
+    assert found.python_version == "3.11.4"
+
+
 def test_a_layer_that_comes_twice_is_read_once(layers: list[Counted]) -> None:
     """As two platforms, or one base, may have it."""
     assert len([*Outlines().of([layers[0], layers[0]])]) == 2
