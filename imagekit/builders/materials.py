@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from imagekit.builders.base import Base, open_base
 from imagekit.builders.compiling import Interpreter, choose_interpreter
 from imagekit.builders.known import KnownLayers
@@ -20,16 +23,38 @@ def materials(
     request: BuildRequest, lock: Lock, base: Base, plan: Plan, known: KnownLayers
 ) -> Materials:
     """Those of `plan`; an interpreter is chosen where it has bytecode, and not yet started."""
-    spec, progress, path = request.spec, request.progress, request.spec_path
     interpreter = None
     if with_bytecode(plan):
-        interpreter = choose_interpreter(
-            lock,
-            [other for other in request.locks if other is not lock],
-            lambda of: (base if of is lock else open_base(spec, path, of, progress)).root(),
-            lambda of: _debian_interpreter(lineage(spec, path)[0].spec, of, progress),
+        interpreter = interpreter_for(
+            lock, request.locks, request.spec, request.spec_path, request.progress, base=base
         )
     return Materials(base, interpreter, request.supply(lock), known)
+
+
+def interpreter_for(
+    lock: Lock,
+    locks: Sequence[Lock],
+    spec: ImageSpec,
+    path: Path,
+    progress: Progress,
+    *,
+    base: Base | None = None,
+) -> Interpreter:
+    """Who compiles the bytecode of `lock`, one of `locks`; nothing is unpacked or asked for yet.
+
+    Raises BuildError where nobody can. `base` is that of `lock`, where it is open already.
+    """
+
+    def root(of: Lock) -> Path:
+        opened = base if of is lock else None
+        return (opened or open_base(spec, path, of, progress)).root()
+
+    return choose_interpreter(
+        lock,
+        [other for other in locks if other is not lock],
+        root,
+        lambda of: _debian_interpreter(lineage(spec, path)[0].spec, of, progress),
+    )
 
 
 def _debian_interpreter(spec: ImageSpec, lock: Lock, progress: Progress) -> Interpreter | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from imagekit.builders.auto import settled
+from imagekit.builders.crossing import bytecode_told
 from imagekit.builders.forecast import Forecast, ForecastLayer, forecast
 from imagekit.builders.naming import common_tag, repository
 from imagekit.lock.model import Lock
@@ -28,12 +29,14 @@ if TYPE_CHECKING:
 class Planned:
     """`name` is the image's, with its tag; `cuda` is None for a platform that has none.
 
+    `bytecode` says for each platform who compiles it, where that is not its own interpreter.
     The rest is None where no registry was asked.
     """
 
     name: str
     platforms: tuple[Forecast, ...]
     cuda: tuple[Told | None, ...]
+    bytecode: tuple[str, ...]
     registry: str | None = None
     sending: Sending | None = None
     existing: Existing | None = None
@@ -58,8 +61,10 @@ class Planned:
             "digest": self.digest,
             "unknown": list(self.unknown),
             "platforms": [
-                self._platform(each, told)
-                for each, told in zip(self.platforms, self.cuda, strict=True)
+                self._platform(each, told, bytecode)
+                for each, told, bytecode in zip(
+                    self.platforms, self.cuda, self.bytecode, strict=True
+                )
             ],
         }
         if self.sending is not None and self.existing is not None:
@@ -71,8 +76,10 @@ class Planned:
             }
         return found
 
-    def _platform(self, found: Forecast, cuda: Told | None) -> dict[str, Any]:
-        said = {} if cuda is None else {"cuda": dataclasses.asdict(cuda)}
+    def _platform(self, found: Forecast, cuda: Told | None, bytecode: str) -> dict[str, Any]:
+        said: dict[str, Any] = {} if cuda is None else {"cuda": dataclasses.asdict(cuda)}
+        if bytecode:
+            said["bytecode"] = bytecode
         return said | {
             "platform": found.platform,
             "digest": None if found.image is None else found.image.digest,
@@ -139,8 +146,12 @@ def plan_image(
     platforms = tuple(forecast(spec, spec_path, lock, progress) for lock in locks)
     name = f"{repository(spec)}:{common_tag(spec, [each.identity for each in platforms])}"
     cuda = tuple(_cuda(spec, lock) for lock in locks)
+    bytecode = tuple(
+        bytecode_told(each, lock, locks, spec, spec_path, progress)
+        for each, lock in zip(platforms, locks, strict=True)
+    )
     if push_to is None:
-        return Planned(name, platforms, cuda)
+        return Planned(name, platforms, cuda, bytecode)
     # Only here: most plans ask no registry.
     from imagekit.builders.existing import existing  # noqa: PLC0415
     from imagekit.builders.sending import sending  # noqa: PLC0415
@@ -155,4 +166,4 @@ def plan_image(
         there = existing(reference, locks, client)
     finally:
         client.close()
-    return Planned(name, platforms, cuda, str(reference), found, there)
+    return Planned(name, platforms, cuda, bytecode, str(reference), found, there)

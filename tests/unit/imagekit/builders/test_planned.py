@@ -10,6 +10,7 @@ import pytest
 
 from imagekit.builders.build import Options, build
 from imagekit.builders.planned import Planned, plan_image
+from imagekit.cli.plan import _lines
 from imagekit.lock import file as lock_file
 from imagekit.lock.model import Lock, LockedWheel
 from imagekit.progress import Silent
@@ -84,7 +85,8 @@ def test_the_table_in_the_lock_changes_nothing_of_its_identity(project: Project)
     assert read is not None
     assert read[0].digest == locks[0].digest
     build(project.spec, project.path, read, [], Silent())
-    assert path.stat() == before
+    after = path.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_a_plan_follows_every_edit_of_files(project: Project) -> None:
@@ -107,6 +109,27 @@ def test_several_platforms_have_one_digest(project: Project) -> None:
     data = planned.to_dict()
     assert [each["platform"] for each in data["platforms"]] == [str(PLATFORM), str(OTHER)]
     assert "push" not in data
+
+
+def test_who_compiles_for_another_platform_is_told(project: Project) -> None:
+    """Also that nobody can: before the build is tried, with the ways out."""
+    wheel = project.wheel("alpha")
+    project.spec = ImageSpec(name="thing", compile_bytecode=True)
+    both = plan_of(project, project.locks({PLATFORM: [wheel], OTHER: [wheel]}))
+    alone = plan_of(project, project.locks({OTHER: [wheel]}))
+
+    assert both.bytecode == ("", f"bytecode for {OTHER} is made by {PLATFORM}'s Python")
+    assert both.to_dict()["platforms"][1]["bytecode"] == both.bytecode[1]
+    (told,) = alone.bytecode
+    assert told.startswith(f"the build will stop: this machine can't run {OTHER}")
+    assert "`compile_bytecode: false`" in told
+    assert both.bytecode[1] in _lines(both)
+
+
+def test_nothing_is_told_of_bytecode_that_is_not_made(project: Project) -> None:
+    """Left out by the spec."""
+    project.spec = ImageSpec(name="thing", compile_bytecode=False)
+    assert plan_of(project, project.locks({OTHER: [project.wheel("alpha")]})).bytecode == ("",)
 
 
 def test_files_beyond_the_limit_wait_for_the_build(
