@@ -8,7 +8,6 @@ checked while it arrives.
 from __future__ import annotations
 
 import hashlib
-import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,6 +156,8 @@ def _whole(url: str, arrival: _Arrival, size_bytes: int | None, advance: Advance
 
 
 def _retrying(url: str, attempt: Callable[[], _Result]) -> _Result:
+    import random  # noqa: PLC0415 - most commands find their files here
+
     from imagekit.transfer import TransientError  # noqa: PLC0415 - see there
 
     for count in range(1, _ATTEMPTS + 1):

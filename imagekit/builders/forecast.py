@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from imagekit.builders.base import Base, open_base
 from imagekit.builders.identity import is_native
-from imagekit.builders.layerings import Layering, assembled, layerings, with_bytecode
+from imagekit.builders.layerings import (
+    Layering,
+    assembled,
+    layerings,
+    settings_of,
+    with_bytecode,
+)
 from imagekit.builders.plans import plan_of
 from imagekit.builders.record import Record
 from imagekit.errors import BuildError
@@ -23,7 +29,8 @@ from imagekit.fetch import cached
 from imagekit.jobs.job import Job
 from imagekit.layers.cache import LayerCache, recipe_key
 from imagekit.lock.model import KnownLayer, Lock, LockedWheel
-from imagekit.oci.assemble import Addition
+from imagekit.oci.assemble import Addition, assemble
+from imagekit.oci.descriptor import Platform
 from imagekit.oci.image import Image
 from imagekit.oci.layer import GZIP_LAYER, Layer
 from imagekit.planning.steps import InstallWheels, Step
@@ -115,7 +122,8 @@ def forecast(spec: ImageSpec, spec_path: Path, lock: Lock, progress: Progress) -
         if found.layer is not None
     ]
     known = len(additions) == len(made)
-    without_layers = assembled(lock, plan, base.image, [])
+    platform = Platform.parse(lock.target.platform)
+    without_layers = assemble(base.image, [], settings_of(plan), platform=platform)
     return Forecast(
         spec=spec,
         record=Record.of(lock, bytecode=with_bytecode(plan)),

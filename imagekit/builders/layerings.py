@@ -27,7 +27,6 @@ from imagekit.oci.image import Image
 from imagekit.planning.planner import Plan
 from imagekit.planning.steps import (
     AddUser,
-    Configure,
     CopyFiles,
     InstallDebian,
     InstallRuntime,
@@ -139,20 +138,24 @@ def with_bytecode(plan: Plan) -> bool:
 
 def assembled(lock: Lock, plan: Plan, base: Image | None, additions: Sequence[Addition]) -> Image:
     """The image of `plan` over `base`; of its layers only digests and sizes are looked at."""
-    configure = next(step for step in plan.steps if isinstance(step, Configure))
-    settings = Settings(
+    return assemble(
+        base,
+        additions,
+        settings_of(plan),
+        platform=Platform.parse(lock.target.platform),
+        annotations=annotations_of(lock, plan),
+    )
+
+
+def settings_of(plan: Plan) -> Settings:
+    """What the plan says of containers."""
+    configure = plan.configuration
+    return Settings(
         user=configure.user,
         environment=configure.env,
         entrypoint=configure.entrypoint,
         workdir=configure.workdir,
         labels=configure.labels,
-    )
-    return assemble(
-        base,
-        additions,
-        settings,
-        platform=Platform.parse(lock.target.platform),
-        annotations=annotations_of(lock, plan),
     )
 
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagekit.files import replacing
-from imagekit.layers import record
 from imagekit.layers.wheel_file import WheelFile
 from imagekit.lock.model import RuntimePin
 from imagekit.paths import cache_directory
@@ -127,6 +126,8 @@ def _packed(files: dict[str, bytes], version: str) -> bytes:
         f"{folder}/METADATA": _METADATA.format(version=version).encode(),
         f"{folder}/WHEEL": _WHEEL.encode(),
     }
+    from imagekit.layers import record  # noqa: PLC0415 - mostly its pin is known
+
     rows = [record.row(path, data) for path, data in files.items()]
     rows.append(record.Row(f"{folder}/RECORD"))
     files[f"{folder}/RECORD"] = record.write(rows)

@@ -7,7 +7,6 @@ when it is used, so `imagekit --help` reads nothing but this file.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Mapping, Sequence
 
@@ -47,6 +46,8 @@ class _Verbs(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
+            import difflib  # noqa: PLC0415 - verbs are mostly spelled right
+
             near = difflib.get_close_matches(cmd_name, VERBS, n=1)
             ctx.fail(f"no verb {cmd_name!r}" + (f"; did you mean {near[0]}?" if near else ""))
         command: click.Command = importlib.import_module(f"imagekit.cli.{cmd_name}").command

@@ -5,17 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imagekit.errors import BuildError
 from imagekit.lock.model import MACHINES, Target
-from imagekit.lock.outlines import Outlines
-from imagekit.lock.probe import BaseFacts, probe
 from imagekit.oci.descriptor import Platform
 from imagekit.oci.destinations import Destination, read_image
 from imagekit.oci.image import Image
-from imagekit.registry.client import shared_client
-from imagekit.registry.reference import RegistryReference
+
+if TYPE_CHECKING:
+    from imagekit.lock.probe import BaseFacts
 
 
 def open_base(reference: str, folder: Path, platform: str) -> Image:
@@ -30,8 +29,7 @@ def open_base(reference: str, folder: Path, platform: str) -> Image:
     """
     if is_local(reference):
         return read_image(Destination.parse(reference, folder), Platform.parse(platform))
-    named = RegistryReference.parse(reference.removeprefix("docker://"))
-    return shared_client().pull(named, Platform.parse(platform))
+    return _pulled(reference, None, platform)
 
 
 def open_locked(section: Mapping[str, Any], folder: Path, platform: str) -> Image:
@@ -41,8 +39,7 @@ def open_locked(section: Mapping[str, Any], folder: Path, platform: str) -> Imag
     """
     reference, digest = str(section["reference"]), str(section["digest"])
     if not is_local(reference):
-        named = RegistryReference.parse(reference.removeprefix("docker://"))
-        return shared_client().pull(named.at(digest), Platform.parse(platform))
+        return _pulled(reference, digest, platform)
     image = open_base(reference, folder, platform)
     if image.digest != digest:
         raise BuildError(
@@ -50,6 +47,16 @@ def open_locked(section: Mapping[str, Any], folder: Path, platform: str) -> Imag
             hint="`imagekit lock` takes the base as it is now",
         )
     return image
+
+
+def _pulled(reference: str, digest: str | None, platform: str) -> Image:
+    # Bases in layouts, and plans of them, need no registry.
+    from imagekit.registry.client import shared_client  # noqa: PLC0415
+    from imagekit.registry.reference import RegistryReference  # noqa: PLC0415
+
+    named = RegistryReference.parse(reference.removeprefix("docker://"))
+    wanted = named if digest is None else named.at(digest)
+    return shared_client().pull(wanted, Platform.parse(platform))
 
 
 def is_local(reference: str) -> bool:
@@ -69,6 +76,10 @@ def describe(
         IntegrityError: a layer is damaged or hostile.
         RegistryError: a layer can't be fetched.
     """
+    # Builds from a lock read no facts.
+    from imagekit.lock.outlines import Outlines  # noqa: PLC0415
+    from imagekit.lock.probe import probe  # noqa: PLC0415
+
     facts = probe(
         Outlines().of(image.layers),
         machine=MACHINES[platform],

@@ -6,7 +6,6 @@ A builder of another package is known by its entry point, and checks its options
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import urlsplit
 
@@ -72,6 +71,8 @@ def unknown_builder(name: str) -> tuple[str, str] | None:
     """What to say of a name that nobody registered, with a hint; None for a builder."""
     if named_builder(name) in (*OPTIONS, AUTO) or _registered(name):
         return None
+    import difflib  # noqa: PLC0415 - names are mostly spelled right
+
     near = difflib.get_close_matches(name, [*OPTIONS, AUTO], n=1)
     hint = f"did you mean {near[0]}?" if near else f"use {' or '.join([*OPTIONS, AUTO])}"
     return f"builder {name!r} is not supported", hint

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -299,6 +298,8 @@ class _Reader:
 
 
 def _unknown(entry: Entry) -> Problem:
+    import difflib  # noqa: PLC0415 - keys are mostly spelled right
+
     near = difflib.get_close_matches(entry.key, FIELDS, n=1)
     hint = f"did you mean {near[0]}?" if near else "docs/reference/spec.md lists all fields"
     return Problem(f"unknown key {entry.key!r}", entry.line, hint)

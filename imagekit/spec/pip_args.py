@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping
 
 _FLAGS: Mapping[str, tuple[str, ...]] = {
@@ -47,6 +46,8 @@ def uv_options(text: str) -> tuple[str, ...]:
     Raises:
         UnknownArgumentError: one of them is none of those that are known.
     """
+    import shlex  # noqa: PLC0415 - most specs have no arguments
+
     try:
         words = iter(shlex.split(text))
     except ValueError as error:

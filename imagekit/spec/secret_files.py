@@ -8,7 +8,6 @@ fetched, on this machine: no index is asked from inside an image.
 from __future__ import annotations
 
 import dataclasses
-import netrc
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
@@ -44,6 +43,8 @@ def netrc_addresses(spec: ImageSpec, folder: Path) -> Iterator[str]:
     Raises:
         SpecError: one can't be read.
     """
+    import netrc  # noqa: PLC0415 - most specs mount none
+
     for source, target in mounted(spec, folder):
         if PurePosixPath(target).name not in _NETRC:
             continue
