@@ -20,6 +20,8 @@ _LARGEST_BYTES = 256 << 20
 # CUDA's libraries are larger, and no interpreter's.
 _LARGEST_LIBRARY_BYTES = 16 << 20
 _SMALL_BYTES = 1 << 20
+# Of a tar no more is read at once: its headers might ask for anything.
+_CHUNK_BYTES = 1 << 20
 _PATH_LENGTH = 4096  # PATH_MAX
 _LIMIT_MEMBERS = 2_000_000
 _LIMIT_TEXT = 256 << 20
@@ -128,7 +130,7 @@ def _kept(name: str, size_bytes: int, content: BinaryIO) -> str | None:
     for pattern, keep in KEPT.items():
         largest = _LARGEST_LIBRARY_BYTES if keep is facts_of else _LARGEST_BYTES
         if pattern.fullmatch(name) and size_bytes <= largest:
-            return keep(content.read())
+            return keep(b"".join(iter(lambda: content.read(_CHUNK_BYTES), b"")))
     return None
 
 

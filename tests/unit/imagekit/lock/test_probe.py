@@ -108,6 +108,12 @@ def test_the_spec_may_name_the_interpreter() -> None:
         )
 
 
+def test_an_interpreter_may_be_large() -> None:
+    """As Debian's is, whose version stands in its middle."""
+    content = bytes(5 << 20) + PYTHON + bytes(5 << 20)
+    assert _probe(_layer(FILES | {"usr/bin/python3.11": content})).python_version == "3.11.9"
+
+
 def test_a_later_layer_wins() -> None:
     """Files replaced, removed and hidden by later layers are not what the image has."""
     newer = {"usr/bin/python3.11": PYTHON.replace(b"3.11.9", b"3.11.10")}
