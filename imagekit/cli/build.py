@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import click
 
+from imagekit.answers import Answers
 from imagekit.builders.build import Options
 from imagekit.builders.model import Built
 from imagekit.cli.common import (
@@ -103,9 +104,18 @@ def command(
     ):
         options = replace(chosen, platform=platform or "", client=client)
 
+        answers = Answers()
+
         def build_one(address: Path) -> Built:
             with named(progress, str(address) if len(found) > 1 else "") as shown:
-                return build_spec(address, to=to, locked=locked, progress=shown, options=options)
+                return build_spec(
+                    address,
+                    to=to,
+                    locked=locked,
+                    progress=shown,
+                    options=options,
+                    answers=answers,
+                )
 
         for outcome in build_all(found, build_one, jobs):
             if outcome.error is not None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from imagekit.answers import Answers
 from imagekit.builders.runtime import runtime_pin
 from imagekit.cli.common import (
     allow_build_option,
@@ -38,11 +39,17 @@ def command(places: tuple[str, ...], upgrade: bool, allow_build: bool, output: s
     """
     loaded = find_specs(places)
     locks: list[dict[str, Any]] = []
+    answers = Answers()
     with shown_progress() as progress:
         for path, spec in loaded.items():
             allowed = replace(spec, allow_build=True) if allow_build else spec
             locked = refresh_lock(
-                allowed, path, upgrade=upgrade, runtime=runtime_pin(), progress=progress
+                allowed,
+                path,
+                upgrade=upgrade,
+                runtime=runtime_pin(),
+                progress=progress,
+                answers=answers,
             )
             file = str(lock_path(path))
             locks += [_described(path, file, lock) for lock in locked]

@@ -6,9 +6,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from imagekit.answers import Answers
 from imagekit.debian.base import DebianBase, DebPackage
 from imagekit.debian.index import Candidate, PackageIndex, fetch_index
 from imagekit.debian.release import SuiteRelease, Trust, fetch_release
@@ -30,11 +32,12 @@ def resolve_base(
     extra_packages: Sequence[str] = (),
     now: datetime | None = None,
     progress: Progress | None = None,
+    answers: Answers | None = None,
 ) -> DebianBase:
     """Choose the packages of a base from what the mirrors offer now.
 
     `platform` is OCI's name, such as `linux/amd64`; `extra_packages` are Debian package names
-    that are installed too, with all that they need.
+    that are installed too, with all that they need. `answers` keep lists that others read too.
 
     Raises:
         LockError: no release carries this Python, or packages can't be had together.
@@ -42,16 +45,42 @@ def resolve_base(
         IntegrityError: a mirror's answer does not stand against the release's keys.
     """
     release, architecture = release_for(python_version), architecture_for(platform)
-    task = (progress or Silent()).task(f"reading Debian {release.name}'s package lists")
-    trust = Trust(release.keys, now or datetime.now(timezone.utc), mirrors.check_valid_until)
-    try:
-        suites = suite_releases(release, mirrors, trust)
-        indexes = suite_indexes(suites, architecture, task)
-    finally:
-        task.done()
-    resolver = Resolver(indexes, architecture, content().omitted)
+    lists = read_lists(release, architecture, mirrors, now=now, progress=progress, answers=answers)
+    resolver = Resolver(lists.indexes, architecture, content().omitted)
     chosen = resolver.resolve((*release.packages, *extra_packages))
-    return _base(release, architecture, chosen, suites)
+    return _base(release, architecture, chosen, lists.suites)
+
+
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """The suites of a release as they are now, and the package list of each."""
+
+    suites: Sequence[SuiteRelease]
+    indexes: Sequence[PackageIndex]
+
+
+def read_lists(
+    release: Release,
+    architecture: str,
+    mirrors: Mirrors,
+    *,
+    now: datetime | None = None,
+    progress: Progress | None = None,
+    answers: Answers | None = None,
+) -> Lists:
+    """Those of a release, whose signature is checked. Raises as `resolve_base`."""
+
+    def read() -> Lists:
+        task = (progress or Silent()).task(f"reading Debian {release.name}'s package lists")
+        trust = Trust(release.keys, now or datetime.now(timezone.utc), mirrors.check_valid_until)
+        try:
+            suites = suite_releases(release, mirrors, trust)
+            return Lists(suites, suite_indexes(suites, architecture, task))
+        finally:
+            task.done()
+
+    question = ("Debian's lists", release.name, architecture, mirrors, now)
+    return (answers or Answers()).once(question, read)
 
 
 def download_debs(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imagekit.answers import Answers
 from imagekit.errors import BuildError, Problem, SpecError
 from imagekit.files import replacing
 from imagekit.lock import file
@@ -60,10 +61,13 @@ def refresh_bases(
     for path in dict.fromkeys(split(address)[0] for address in specs):
         _pin_anew(path, client)
     found: list[Refreshed] = []
+    answers = Answers()
     for address in specs:
         spec = load_spec(address)
         before = {lock.target.platform: lock for lock in file.read(file.lock_path(address)) or ()}
-        for lock in refresh_lock(spec, address, upgrade=False, runtime=runtime, progress=progress):
+        for lock in refresh_lock(
+            spec, address, upgrade=False, runtime=runtime, progress=progress, answers=answers
+        ):
             was = before.get(lock.target.platform)
             found.append(_compared(address, lock, was))
     return found

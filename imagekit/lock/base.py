@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imagekit.answers import Answers
 from imagekit.debian.apt.resolve import AptBase
 from imagekit.debian.assemble import resolve_base as resolve_debian
 from imagekit.debian.sources import Mirrors, find_mirrors
@@ -37,6 +38,7 @@ def resolve_base(
     *,
     environ: Mapping[str, str],
     progress: Progress,
+    answers: Answers,
 ) -> Base:
     """Choose the base that `spec` names, for one of its platforms.
 
@@ -49,17 +51,27 @@ def resolve_base(
     """
     name = _image_name(spec)
     if name is not None:
-        image = open_base(name, folder, platform)
-        target, facts = describe(image, platform, spec.python_version, spec.python_exec)
-        system = facts.os_release
-        apt = AptBase(_code_name(system), facts.dpkg_status, facts.dpkg_triggers)
-        return Base(target, section_of(image, name, facts), apt)
+        wanted = (name, folder, platform, spec.python_version, spec.python_exec)
+        return answers.once(("base", *wanted), lambda: _image_base(*wanted))
     version = spec.python_version or DEFAULT_PYTHON_VERSION
-    base = resolve_debian(version, platform, debian_mirrors(spec, environ), progress=progress)
+    mirrors = debian_mirrors(spec, environ)
+    base = answers.once(
+        ("Debian", version, platform, mirrors),
+        lambda: resolve_debian(version, platform, mirrors, progress=progress, answers=answers),
+    )
     _refuse_other_interpreter(spec, base.python_path)
     _, major, minor = base.libc
     target = Target(platform, base.python_version, base.python_path, f"{major}.{minor}")
     return Base(target, {"kind": "debian", **base.to_dict()}, AptBase(base.release, embedded=base))
+
+
+def _image_base(
+    name: str, folder: Path, platform: str, python_version: str | None, python_exec: str | None
+) -> Base:
+    image = open_base(name, folder, platform)
+    target, facts = describe(image, platform, python_version, python_exec)
+    apt = AptBase(_code_name(facts.os_release), facts.dpkg_status, facts.dpkg_triggers)
+    return Base(target, section_of(image, name, facts), apt)
 
 
 def _refuse_other_interpreter(spec: ImageSpec, path: str) -> None:

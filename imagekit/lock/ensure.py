@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from imagekit.answers import Answers
 from imagekit.errors import BuildError, LockError
 from imagekit.lock import file
 from imagekit.lock.inherit import check_inherited
@@ -27,10 +28,12 @@ def ensure_lock(
     runtime: RuntimePin | None,
     progress: Progress,
     environ: Mapping[str, str] = os.environ,
+    answers: Answers | None = None,
 ) -> tuple[Lock, ...]:
     """The lock beside the spec, by platform; where none is yet, make and write it unless `locked`.
 
-    With a lock in place nothing is resolved: no program runs and no network is used.
+    With a lock in place nothing is resolved: no program runs and no network is used. `answers` keep
+    what several specs ask alike.
 
     Raises:
         LockError: the lock is missing under `locked`, belongs to another state of the spec or of
@@ -46,7 +49,13 @@ def ensure_lock(
         from imagekit.lock.refresh import refresh_lock  # noqa: PLC0415
 
         return refresh_lock(
-            spec, spec_path, upgrade=False, runtime=runtime, progress=progress, environ=environ
+            spec,
+            spec_path,
+            upgrade=False,
+            runtime=runtime,
+            progress=progress,
+            environ=environ,
+            answers=answers,
         )
     if locks[0].spec_digest != spec_digest(spec, spec_path.parent):
         raise LockError(f"{path} does not belong to {spec_path} any more", hint=_command(spec_path))
@@ -66,6 +75,7 @@ def ensure_lock(
             runtime=runtime,
             progress=progress,
             environ=environ,
+            answers=answers,
         )
         check_inherited(path, locks, parent, below, _command(spec_path))
     return locks

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from imagekit.answers import Answers
 from imagekit.debian.apt.resolve import resolve_apt
 from imagekit.debian.apt.select import UnknownPackagesError
 from imagekit.errors import LockError
@@ -18,7 +19,7 @@ from imagekit.lock.base import Base, debian_mirrors, resolve_base
 from imagekit.lock.ensure import ensure_lock, runtime_of
 from imagekit.lock.inherit import inheriting, lock_for, with_inherited
 from imagekit.lock.model import Lock, LockedWheel, RuntimePin, Target
-from imagekit.lock.resolve import resolve_at_start, resolve_packages
+from imagekit.lock.resolve import Terms, resolve_at_start, resolve_packages
 from imagekit.lock.sources.builder import SourceBuilder
 from imagekit.progress import Progress
 from imagekit.spec.digest import spec_digest
@@ -36,10 +37,12 @@ def refresh_lock(
     runtime: RuntimePin | None,
     progress: Progress,
     environ: Mapping[str, str] = os.environ,
+    answers: Answers | None = None,
 ) -> tuple[Lock, ...]:
     """Resolve `spec` for each of its platforms, and write the lock beside it.
 
-    Versions in an existing lock are kept where they still fit, unless `upgrade`.
+    Versions in an existing lock are kept where they still fit, unless `upgrade`. `answers` keep
+    what several specs ask alike.
 
     Raises:
         LockError: the spec can't be resolved, or what stands there is not ours.
@@ -51,9 +54,10 @@ def refresh_lock(
     lineage(spec, spec_path)  # none stands on itself
     digest = spec_digest(spec, spec_path.parent)
     sources = SourceBuilder(spec, spec_path.parent, progress, environ)
-    asked = _Asked(spec, spec_path, digest, sources, environ, progress)
+    answers = answers or Answers()
+    asked = _Asked(spec, spec_path, digest, sources, environ, progress, answers)
     parent = parent_of(spec, spec_path.parent)
-    below = () if parent is None else _locks_of(parent, runtime, progress, environ)
+    below = () if parent is None else _locks_of(parent, runtime, progress, environ, answers)
     task = progress.task(f"locking {spec_path}")
     locks: list[Lock] = []
     for platform in spec.platforms:
@@ -86,6 +90,7 @@ class _Asked:
     sources: SourceBuilder
     environ: Mapping[str, str] = field(repr=False)
     progress: Progress
+    answers: Answers
 
     def packages(
         self,
@@ -104,7 +109,7 @@ class _Asked:
                 preferences=preferences,
                 sources=self.sources,
                 environ=self.environ,
-                constraints=choice.constraints,
+                terms=Terms(choice.constraints, self.answers),
             )
         except LockError as error:
             if spec.cuda is not None and "nvidia" in error.message:
@@ -126,14 +131,22 @@ class _Asked:
             image=image,
             sources=self.sources,
             environ=self.environ,
+            answers=self.answers,
         )
 
 
 def _on_image(asked: _Asked, platform: str, preferences: Sequence[LockedWheel]) -> Lock:
     spec, environ, progress = asked.spec, asked.environ, asked.progress
-    base = resolve_base(spec, asked.path.parent, platform, environ=environ, progress=progress)
+    base = resolve_base(
+        spec,
+        asked.path.parent,
+        platform,
+        environ=environ,
+        progress=progress,
+        answers=asked.answers,
+    )
     packages = asked.packages(spec, base.target, base.section, preferences)
-    apt = _apt(spec, asked.path, base, environ, progress) if spec.apt_packages else None
+    apt = _apt(asked, base) if spec.apt_packages else None
     made = Lock(asked.digest, base.target, base.section, packages, None, uv.version(), apt)
     return dataclasses.replace(made, at_start=asked.at_start(spec, base.target, packages))
 
@@ -147,23 +160,23 @@ def _on_spec(asked: _Asked, parent: Stood, below: Lock, preferences: Sequence[Lo
     return dataclasses.replace(whole, at_start=asked.at_start(wanted, below.target, whole.packages))
 
 
-def _apt(
-    spec: ImageSpec,
-    spec_path: Path,
-    base: Base,
-    environ: Mapping[str, str],
-    progress: Progress,
-) -> Mapping[str, Any]:
-    mirrors = debian_mirrors(spec, environ)
-    platform = base.target.platform
+def _apt(asked: _Asked, base: Base) -> Mapping[str, Any]:
+    mirrors = debian_mirrors(asked.spec, asked.environ)
     try:
-        found = resolve_apt(spec.apt_packages, base.apt, platform, mirrors, progress)
+        found = resolve_apt(
+            asked.spec.apt_packages,
+            base.apt,
+            base.target.platform,
+            mirrors,
+            asked.progress,
+            asked.answers,
+        )
     except UnknownPackagesError as error:
         findings = [
             Finding("apt_packages", f"apt_packages: {each.message}", each.hint, each.item)
             for each in error.unknown
         ]
-        raise found_later(spec_path, findings) from error
+        raise found_later(asked.path, findings) from error
     return found.to_dict()
 
 
@@ -172,19 +185,32 @@ def _locks_of(
     runtime: RuntimePin | None,
     progress: Progress,
     environ: Mapping[str, str],
+    answers: Answers,
 ) -> tuple[Lock, ...]:
     """The parent's own locks; that of a value follows the value, as nobody else could make it."""
     spec, path = parent.spec, parent.path
     follows = not path.exists()
     try:
         return ensure_lock(
-            spec, path, locked=False, runtime=runtime, progress=progress, environ=environ
+            spec,
+            path,
+            locked=False,
+            runtime=runtime,
+            progress=progress,
+            environ=environ,
+            answers=answers,
         )
     except LockError:
         if not follows:
             raise
     return refresh_lock(
-        spec, path, upgrade=False, runtime=runtime, progress=progress, environ=environ
+        spec,
+        path,
+        upgrade=False,
+        runtime=runtime,
+        progress=progress,
+        environ=environ,
+        answers=answers,
     )
 
 

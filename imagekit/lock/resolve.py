@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.tags import Tag
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
+from imagekit.answers import Answers
 from imagekit.errors import LockError
 from imagekit.lock import uv
 from imagekit.lock.model import LockedWheel, Target
@@ -35,6 +36,14 @@ OBJECT_STORAGE = "obstore>=0.6"
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """`constraints` bind what is asked for, and ask for nothing; `answers` keep uv's."""
+
+    constraints: Sequence[str] = ()
+    answers: Answers = field(default_factory=Answers)
+
+
+@dataclass(frozen=True, slots=True)
 class _Candidate:
     """One file that uv offers for a package."""
 
@@ -52,17 +61,18 @@ def resolve_packages(
     preferences: Sequence[LockedWheel],
     sources: SourceBuilder,
     environ: Mapping[str, str],
-    constraints: Sequence[str] = (),
+    terms: Terms | None = None,
 ) -> tuple[LockedWheel, ...]:
     """One wheel for each package that `spec` needs on `target`, by name.
 
     `preferences` are wheels whose versions are kept where they still fit; `sources` builds what
-    comes without a wheel; `constraints` bind what is asked for, and ask for nothing.
+    comes without a wheel; `terms` hold beside the spec.
 
     Raises:
         LockError: no set of wheels fits, with the resolver's explanation.
         SpecError: the requirements file can't be used.
     """
+    terms = terms or Terms()
     lines, requirements = _required(spec, folder, target)
     if requirements is None:
         _refuse_other_versions(spec, lines)
@@ -80,13 +90,16 @@ def resolve_packages(
             indexes=asked.pip_extra_index_url,
             preferences=preferences,
             folder=folder,
-            constraints=constraints,
+            constraints=terms.constraints,
             pins=[] if requirements else [built.requirement(line.text) for line in lines],
             options=uv_options(spec.pip_extra_args or ""),
         )
         environ = {**environ, **resolver_variables(spec, folder)}
         added = OBJECT_STORAGE in wanted
-        packages = _compiled(request, sources, environ, adds_storage=added)
+        packages = terms.answers.once(
+            ("packages", str(spec.allow_build), *uv.question(request, environ)),
+            lambda: _compiled(request, sources, environ, adds_storage=added),
+        )
     choice = _Choice(target, supported_tags(target), _allowed_hashes(lines), sources, built)
     return tuple(sorted(map(choice.wheel, packages), key=lambda wheel: wheel.name))
 
@@ -99,6 +112,7 @@ def resolve_at_start(
     image: Sequence[LockedWheel],
     sources: SourceBuilder,
     environ: Mapping[str, str],
+    answers: Answers,
 ) -> tuple[str, ...]:
     """What a container installs for `runtime_packages` beside the wheels of its `image`.
 
@@ -115,7 +129,13 @@ def resolve_at_start(
         runtime_packages=(),
     )
     found = resolve_packages(
-        wanted, folder, target, preferences=(), sources=sources, environ=environ
+        wanted,
+        folder,
+        target,
+        preferences=(),
+        sources=sources,
+        environ=environ,
+        terms=Terms(answers=answers),
     )
     there = {wheel.name for wheel in image}
     missing = [wheel for wheel in found if wheel.name not in there]

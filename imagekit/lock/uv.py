@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,6 +100,34 @@ def compile_packages(request: Request, environ: Mapping[str, str]) -> list[dict[
         command = [*_command(request, sources, output), *options]
         _run(command, request, environ)
         return _packages(output)
+
+
+def question(request: Request, environ: Mapping[str, str]) -> tuple[Hashable, ...]:
+    """All that uv's answer depends on. The folder counts where its files do."""
+    texts = [*request.packages, *request.constraints, *request.indexes, request.default_index or ""]
+    here = request.requirements or request.options or any(map(_may_be_path, texts))
+    return (
+        request.folder.absolute() if here else _configured_by(request.folder.absolute()),
+        request.requirements,
+        request.target.python_version,
+        python_platform(request.target),
+        *map(tuple, (request.packages, request.pins, request.constraints, request.options)),
+        (request.default_index, *request.indexes),
+        tuple((wheel.name, wheel.version) for wheel in request.preferences),
+        request.may_build,
+        frozenset(environ.items()),
+    )
+
+
+def _may_be_path(text: str) -> bool:
+    return ("/" in text and "://" not in text) or "file:" in text
+
+
+def _configured_by(folder: Path) -> Path | None:
+    """Where uv begins to look for its configuration: the nearest folder that may hold some."""
+    names = ("uv.toml", "pyproject.toml")
+    places = (folder, *folder.parents)
+    return next((each for each in places if any((each / name).exists() for name in names)), None)
 
 
 def variables(

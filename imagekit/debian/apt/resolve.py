@@ -5,23 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
 
+from imagekit.answers import Answers
 from imagekit.debian.apt.installed import installed
 from imagekit.debian.apt.scripts import has_to_run, interests, runs_first
 from imagekit.debian.apt.section import AptSet
 from imagekit.debian.apt.select import Archive, Selection
 from imagekit.debian.archive import control_files
-from imagekit.debian.assemble import (
-    download_packages,
-    locked_package,
-    suite_indexes,
-    suite_releases,
-)
+from imagekit.debian.assemble import download_packages, locked_package, read_lists
 from imagekit.debian.base import DebianBase, DebPackage
 from imagekit.debian.index import Candidate, PackageIndex
-from imagekit.debian.release import Trust
 from imagekit.debian.releases import ARCHITECTURES, Release, release_named
 from imagekit.debian.sources import Mirrors
 from imagekit.errors import LockError
@@ -55,6 +49,7 @@ def resolve_apt(
     platform: str,
     mirrors: Mirrors,
     progress: Progress,
+    answers: Answers | None = None,
 ) -> AptSet:
     """Choose what has to be added to `base` for `requested`, each `NAME` or `NAME=VERSION`.
 
@@ -66,16 +61,10 @@ def resolve_apt(
         IntegrityError: a mirror's answer does not stand against the release's keys.
     """
     release, architecture = release_named(base.release), ARCHITECTURES[platform]
-    task = progress.task(f"reading Debian {release.name}'s package lists")
-    trust = Trust(release.keys, datetime.now(timezone.utc), mirrors.check_valid_until)
-    try:
-        suites = suite_releases(release, mirrors, trust)
-        indexes = suite_indexes(suites, architecture, task)
-    finally:
-        task.done()
+    lists = read_lists(release, architecture, mirrors, progress=progress, answers=answers)
     downloads = _Downloads(release, architecture, mirrors, progress)
-    dates = tuple((each.suite, each.date.strftime("%Y-%m-%dT%H:%M:%SZ")) for each in suites)
-    resolution = _Resolution(requested, base, indexes, architecture)
+    dates = tuple((each.suite, each.date.strftime("%Y-%m-%dT%H:%M:%SZ")) for each in lists.suites)
+    resolution = _Resolution(requested, base, lists.indexes, architecture)
     return resolution.run(downloads, AptSet(release.name, architecture, (), (), (), (), dates))
 
 
