@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from imagekit.answers import Answers
 from imagekit.builders.auto import settled
 from imagekit.builders.base import open_base
 from imagekit.builders.identity import native_identity
@@ -52,6 +53,7 @@ class Options:
         allow_build: let any package be built from source, whatever the spec says.
         client: asks and fills registries for several builds, so that what they share is sent once;
             the caller closes it.
+        answers: keep what several builds ask alike while they make their locks.
     """
 
     push: bool = False
@@ -61,6 +63,7 @@ class Options:
     platform: str = ""
     allow_build: bool = False
     client: RegistryClient | None = None
+    answers: Answers | None = None
 
 
 def build(

@@ -102,20 +102,11 @@ def command(
         shown_progress(keep_log=True) as progress,
         closing(RegistryClient(progress=progress)) as client,
     ):
-        options = replace(chosen, platform=platform or "", client=client)
-
-        answers = Answers()
+        options = replace(chosen, platform=platform or "", client=client, answers=Answers())
 
         def build_one(address: Path) -> Built:
             with named(progress, str(address) if len(found) > 1 else "") as shown:
-                return build_spec(
-                    address,
-                    to=to,
-                    locked=locked,
-                    progress=shown,
-                    options=options,
-                    answers=answers,
-                )
+                return build_spec(address, to=to, locked=locked, progress=shown, options=options)
 
         for outcome in build_all(found, build_one, jobs):
             if outcome.error is not None:

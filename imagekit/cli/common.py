@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from imagekit.answers import Answers
 from imagekit.builders.build import Options, build
 from imagekit.builders.model import Built
 from imagekit.builders.runtime import runtime_pin
@@ -62,16 +61,20 @@ def build_spec(
     locked: bool,
     progress: Progress,
     options: Options | None = None,
-    answers: Answers | None = None,
 ) -> Built:
     """Build the spec at `path`; make its lock first where there is none, unless `locked`."""
+    chosen = replace(options or Options(), remember=not locked)
     spec = load_spec(path)
-    if options is not None and options.allow_build:
+    if chosen.allow_build:
         spec = replace(spec, allow_build=True)
     locks = ensure_lock(
-        spec, path, locked=locked, runtime=runtime_pin(), progress=progress, answers=answers
+        spec,
+        path,
+        locked=locked,
+        runtime=runtime_pin(),
+        progress=progress,
+        answers=chosen.answers,
     )
-    chosen = replace(options or Options(), remember=not locked)
     return build(spec, path, locks, to, progress, chosen)
 
 

@@ -39,9 +39,8 @@ def ensure_lock(
         LockError: the lock is missing under `locked`, belongs to another state of the spec or of
             imagekit, or can't be made.
     """
-    path = file.lock_path(spec_path)
     lineage(spec, spec_path)  # none stands on itself
-    locks = file.read(path)
+    locks = file.read(path := file.lock_path(spec_path))
     if locks is None:
         if locked:
             raise LockError(f"there is no {path}", hint=_command(spec_path))
@@ -57,15 +56,7 @@ def ensure_lock(
             environ=environ,
             answers=answers,
         )
-    if locks[0].spec_digest != spec_digest(spec, spec_path.parent):
-        raise LockError(f"{path} does not belong to {spec_path} any more", hint=_command(spec_path))
-    expected = runtime_of(locks, runtime)
-    if locks[0].runtime != expected:
-        raise LockError(
-            f"{path} pins the runtime {_shown(locks[0].runtime)}, and this imagekit carries "
-            f"{_shown(expected)}",
-            hint=f"{_command(spec_path)}, or use the imagekit that made it",
-        )
+    _check_current(spec, spec_path, path, locks, runtime)
     parent = parent_of(spec, spec_path.parent)
     if parent is not None:
         below = ensure_lock(
@@ -79,6 +70,24 @@ def ensure_lock(
         )
         check_inherited(path, locks, parent, below, _command(spec_path))
     return locks
+
+
+def _check_current(
+    spec: ImageSpec,
+    spec_path: Path,
+    path: Path,
+    locks: Sequence[Lock],
+    runtime: RuntimePin | None,
+) -> None:
+    if locks[0].spec_digest != spec_digest(spec, spec_path.parent):
+        raise LockError(f"{path} does not belong to {spec_path} any more", hint=_command(spec_path))
+    expected = runtime_of(locks, runtime)
+    if locks[0].runtime != expected:
+        raise LockError(
+            f"{path} pins the runtime {_shown(locks[0].runtime)}, and this imagekit carries "
+            f"{_shown(expected)}",
+            hint=f"{_command(spec_path)}, or use the imagekit that made it",
+        )
 
 
 def remember_layers(
