@@ -47,18 +47,32 @@ def collecting() -> Iterator[None]:
 @contextlib.contextmanager
 def running() -> Iterator[None]:
     """Register this process for the block. Where the cache can't be written it is not."""
-    descriptor = None
-    path = cache_directory() / _RUNNING / f"{os.getpid()}.{os.urandom(4).hex()}"
+    held = None
     try:
         with contextlib.suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            held = _registration(cache_directory() / _RUNNING)
         yield
     finally:
-        if descriptor is not None:
+        if held is not None:
+            path, descriptor = held
             path.unlink(missing_ok=True)
             os.close(descriptor)
+
+
+def _registration(folder: Path) -> tuple[Path, int]:
+    """A file and the descriptor that holds its lock.
+
+    Until it is locked others take it for a dead process's and remove it; then another is made, by
+    another name, as they may be about to remove this one.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    while True:
+        path = folder / f"{os.getpid()}.{os.urandom(4).hex()}"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return path, descriptor
+        os.close(descriptor)
 
 
 def oldest_start_ns() -> int | None:

@@ -141,6 +141,29 @@ def test_layers_shared_with_a_stored_image_free_nothing(cache: Path) -> None:
     assert () == collect(cache, Store(), Limits(size_bytes=0)).removed
 
 
+def _look_for_running(seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        usage.oldest_start_ns()
+
+
+def test_nobody_takes_a_beginning_process_for_a_dead_one(cache: Path) -> None:
+    """Its file is there a moment before it is locked, and who looks then removes it."""
+    context = multiprocessing.get_context("fork")
+    looking = [context.Process(target=_look_for_running, args=(1.0,)) for _ in range(2)]
+    for process in looking:
+        process.start()
+    unseen = 0
+    while any(process.is_alive() for process in looking):
+        with usage.running():
+            unseen += usage.oldest_start_ns() is None
+    for process in looking:
+        process.join()
+
+    assert unseen == 0
+    assert [] == list((cache / "running").iterdir())
+
+
 def _use_layers(rounds: int) -> None:
     for number in range(rounds):
         with usage.running():
