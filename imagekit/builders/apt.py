@@ -37,6 +37,7 @@ class AptContext:
         root: what of the base decides where files go; may take long.
         options: the spec's builder options, which name mirrors.
         progress: of downloads.
+        sources: the base's own apt sources by path; may take long.
         embedded: whether it is the embedded one.
     """
 
@@ -44,6 +45,7 @@ class AptContext:
     root: Callable[[], BaseRoot]
     options: Mapping[str, str]
     progress: Progress
+    sources: Callable[[], Mapping[str, str]]
     embedded: bool
 
 
@@ -137,7 +139,8 @@ class _Apt:
         return recipe_of(kind, base=self._context.base, debs=digests, made_by=made_by, **parts)
 
     def _download(self, packages: Sequence[DebPackage]) -> Mapping[str, Path]:
-        return fetch_debs(self._found, packages, self._context.options, self._context.progress)
+        context = self._context
+        return fetch_debs(self._found, packages, context.options, context.progress, context.sources)
 
 
 def fetch_debs(
@@ -145,8 +148,11 @@ def fetch_debs(
     packages: Sequence[DebPackage],
     options: Mapping[str, str],
     progress: Progress,
+    sources: Callable[[], Mapping[str, str]],
 ) -> Mapping[str, Path]:
     """Some of the packages that `found` speaks of as files of this machine, by sha256.
+
+    `sources` gives the base's own apt sources by path.
 
     Raises FetchError where one is nowhere any more.
     """
@@ -154,10 +160,6 @@ def fetch_debs(
     from imagekit.debian.releases import release_named  # noqa: PLC0415
     from imagekit.debian.sources import find_mirrors  # noqa: PLC0415
 
-    mirrors = find_mirrors(
-        os.environ,
-        mirror=options.get("debian_mirror"),
-        security_mirror=options.get("debian_security_mirror"),
-    )
     release = release_named(found.release)
+    mirrors = find_mirrors(os.environ, options, distribution=release.distribution, base=sources)
     return download_packages(packages, release, found.architecture, mirrors, progress=progress)

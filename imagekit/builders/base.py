@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -50,6 +51,9 @@ class Base(Protocol):
 
     def libraries(self, step: ListLibraries) -> Layering:
         """The layer that tells its loader of libraries."""
+
+    def apt_sources(self) -> Mapping[str, str]:
+        """Its own apt sources by path; none where it has no apt. May take long."""
 
     def root(self) -> Path:
         """The base unpacked, so that its interpreter can be run. May take long."""
@@ -107,8 +111,16 @@ class _DebianBase:
         from imagekit.builders.apt import AptContext  # noqa: PLC0415 - as above
 
         return AptContext(
-            recipe(self._base), self._base_root, self._options, self._progress, embedded=True
+            base=recipe(self._base),
+            root=self._base_root,
+            options=self._options,
+            progress=self._progress,
+            sources=self.apt_sources,
+            embedded=True,
         )
+
+    def apt_sources(self) -> Mapping[str, str]:
+        return {}
 
     def root(self) -> Path:
         return self._maker().tree().root
@@ -157,8 +169,21 @@ class _ImageBase:
         from imagekit.builders.apt import AptContext  # noqa: PLC0415 - as above
 
         return AptContext(
-            self.image.digest, self._base_root, self._options, self._progress, embedded=False
+            base=self.image.digest,
+            root=self._base_root,
+            options=self._options,
+            progress=self._progress,
+            sources=self.apt_sources,
+            embedded=False,
         )
+
+    def apt_sources(self) -> Mapping[str, str]:
+        from imagekit.debian.sources import APT_SOURCES  # noqa: PLC0415 - plans download nothing
+
+        root = self._base_root()
+        return {
+            path: root.text(path) for path in root.tree.nodes if re.fullmatch(APT_SOURCES, path)
+        }
 
     def _base_root(self) -> BaseRoot:
         from imagekit.builders.image_tree import image_tree  # noqa: PLC0415 - plans unpack nothing

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from imagekit.builders.apt import fetch_debs
 from imagekit.buildkit.tree import Entry
@@ -16,8 +16,15 @@ from imagekit.progress import Progress
 _FOLDER = "debs"
 
 
-def deb_entries(lock: Lock, options: Mapping[str, str], progress: Progress) -> tuple[Entry, ...]:
+def deb_entries(
+    lock: Lock,
+    options: Mapping[str, str],
+    progress: Progress,
+    sources: Callable[[], Mapping[str, str]],
+) -> tuple[Entry, ...]:
     """The packages and the script; nothing where no script has to run.
+
+    `sources` gives the base's own apt sources by path.
 
     Raises FetchError where a package is nowhere any more.
     """
@@ -25,7 +32,7 @@ def deb_entries(lock: Lock, options: Mapping[str, str], progress: Progress) -> t
     if found is None or not found.scripts:
         return ()
     debs = debs_of(found)
-    files = fetch_debs(found, debs, options, progress)
+    files = fetch_debs(found, debs, options, progress, sources)
     script = dpkg_script(found, embedded=lock.base["kind"] == "debian").encode()
 
     def entry(package: DebPackage) -> Entry:

@@ -13,7 +13,7 @@ from imagekit.debian.assemble import download_debs, resolve_base
 from imagekit.debian.base import DebianBase
 from imagekit.debian.layer import write_layer
 from imagekit.debian.releases import ARCHITECTURES
-from imagekit.debian.sources import Mirrors, find_mirrors
+from imagekit.debian.sources import find_mirrors
 from imagekit.debian.store import cached_tree, unpack_tree
 from imagekit.debian.tree import Tree
 from imagekit.errors import BuildError
@@ -38,7 +38,9 @@ class DebianRoot:
             tree = cached_tree(self._base)
             if tree is not None:
                 return tree
-            debs = download_debs(self._base, _mirrors(self._options), progress=self._progress)
+            debs = download_debs(
+                self._base, find_mirrors(os.environ, self._options), progress=self._progress
+            )
             return unpack_tree(self._base, debs)
 
     def write(self, writer: LayerWriter, compiler: BytecodeCompiler | None) -> None:
@@ -58,7 +60,9 @@ def debian_interpreter(
 
     def root() -> Path:
         version = lock.target.python_version
-        found = resolve_base(version, platform, _mirrors(options), progress=progress)
+        found = resolve_base(
+            version, platform, find_mirrors(os.environ, options), progress=progress
+        )
         section = {"kind": "debian", **found.to_dict()}
         if interpreter_name(section, version) != interpreter_name(lock.base, version):
             raise BuildError(
@@ -71,11 +75,3 @@ def debian_interpreter(
 
     label = f"bytecode for {lock.target.platform} is made by Debian's Python for {platform}"
     return Interpreter(root, lock.target.python_path, label)
-
-
-def _mirrors(options: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> Mirrors:
-    return find_mirrors(
-        environ,
-        mirror=options.get("debian_mirror"),
-        security_mirror=options.get("debian_security_mirror"),
-    )

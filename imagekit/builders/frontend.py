@@ -87,7 +87,9 @@ def frontend_input(prepared: Prepared, base: str, *, link: bool) -> Input:
     entries = context_entries(
         plan, prepared.lock, rendered.stages, request.supply(prepared.lock), progress
     )
-    debs = deb_entries(prepared.lock, request.spec.builder_options, progress)
+    debs = deb_entries(
+        prepared.lock, request.spec.builder_options, progress, prepared.base.apt_sources
+    )
     entries = arranged([*entries, *debs])
     options = {f"build-arg:{name}": value for name, value in rendered.arguments.items()}
     options |= {"filename": "Dockerfile", "target": "image"}

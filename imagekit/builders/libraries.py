@@ -74,6 +74,6 @@ def _below(found: AptSet | None, context: AptContext) -> bytes:
     root = context.root()
     if found is None:
         return root.data(CACHE)
-    debs = fetch_debs(found, packages, context.options, context.progress)
+    debs = fetch_debs(found, packages, context.options, context.progress, context.sources)
     pairs = [(each, debs[each.sha256]) for each in packages]
     return loader_cache(pairs, root, found.architecture)

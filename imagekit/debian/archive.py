@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import io
 import lzma
-import sys
 import tarfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from imagekit.errors import BuildError, IntegrityError
+from imagekit.oci.compression import open_zstd
 
 _MAGIC = b"!<arch>\n"
 _HEADER_BYTES = 60
@@ -162,15 +162,12 @@ def _decompressed(section: _Section, member: str, name: str) -> io.BufferedIOBas
             return gzip.open(buffered)
         case "":
             return buffered
-        case ".zst" if sys.version_info >= (3, 14):
-            from compression import zstd  # noqa: PLC0415 - Python 3.14 only
-
-            return zstd.open(buffered)
+        case ".zst":  # Ubuntu's
+            return io.BufferedReader(open_zstd(buffered))
         case suffix:
             raise BuildError(
-                f"{name}: compressed as {suffix}, which this Python can't read",
-                hint="Debian's own packages are not; is the mirror another distribution's? "
-                "Python 3.14 reads .zst",
+                f"{name}: compressed as {suffix}, which nothing here reads",
+                hint="neither Debian's packages nor Ubuntu's are; is the mirror another's?",
             )
 
 

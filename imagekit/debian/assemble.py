@@ -71,15 +71,15 @@ def read_lists(
     """Those of a release, whose signature is checked. Raises as `resolve_base`."""
 
     def read() -> Lists:
-        task = (progress or Silent()).task(f"reading Debian {release.name}'s package lists")
+        task = (progress or Silent()).task(f"reading {release.title}'s package lists")
         trust = Trust(release.keys, now or datetime.now(timezone.utc), mirrors.check_valid_until)
         try:
             suites = suite_releases(release, mirrors, trust)
-            return Lists(suites, suite_indexes(suites, architecture, task))
+            return Lists(suites, suite_indexes(suites, release.components, architecture, task))
         finally:
             task.done()
 
-    question = ("Debian's lists", release.name, architecture, mirrors, now)
+    question = ("package lists", release, architecture, mirrors, now)
     return (answers or Answers()).once(question, read)
 
 
@@ -120,6 +120,9 @@ def download_packages(
         with ThreadPoolExecutor(_CONNECTIONS) as pool:
             results = list(pool.map(attempt, packages))
         missing = [package for package, result in results if isinstance(result, FetchError)]
+        lost = next((result for _, result in results if isinstance(result, FetchError)), None)
+        if lost is not None and not release.keys:
+            raise lost  # no list of today could be believed
         found = _elsewhere(missing, release, architecture, mirrors, task) if missing else {}
     finally:
         task.done()
@@ -135,7 +138,8 @@ def _elsewhere(
     task: Task,
 ) -> dict[str, Path]:
     trust = Trust(release.keys, datetime.now(timezone.utc), mirrors.check_valid_until)
-    indexes = suite_indexes(suite_releases(release, mirrors, trust), architecture, task)
+    suites = suite_releases(release, mirrors, trust)
+    indexes = suite_indexes(suites, release.components, architecture, task)
     found = {}
     for package in missing:
         moved = [name for index in indexes if (name := index.with_digest(package.sha256))]
@@ -172,12 +176,15 @@ def suite_releases(release: Release, mirrors: Mirrors, trust: Trust) -> list[Sui
 
 
 def suite_indexes(
-    suites: Sequence[SuiteRelease], architecture: str, task: Task
+    suites: Sequence[SuiteRelease], components: Sequence[str], architecture: str, task: Task
 ) -> list[PackageIndex]:
-    with ThreadPoolExecutor(len(suites)) as pool:
-        return list(
-            pool.map(lambda suite: fetch_index(suite, architecture, advance=task.advance), suites)
-        )
+    wanted = [(suite, component) for suite in suites for component in components]
+
+    def one(pair: tuple[SuiteRelease, str]) -> PackageIndex:
+        return fetch_index(pair[0], architecture, pair[1], advance=task.advance)
+
+    with ThreadPoolExecutor(len(wanted)) as pool:
+        return list(pool.map(one, wanted))
 
 
 def _base(

@@ -138,22 +138,26 @@ def candidate_of(fields: Stanza, architecture: str) -> Candidate:
 
 
 def fetch_index(
-    release: SuiteRelease, architecture: str, *, advance: Advance | None = None
+    release: SuiteRelease,
+    architecture: str,
+    component: str = "main",
+    *,
+    advance: Advance | None = None,
 ) -> PackageIndex:
-    """The list of `main` in a suite.
+    """The list of a component in a suite.
 
     Raises:
         LockError: the suite has none for the architecture.
     """
     for compression in _COMPRESSIONS:
-        path = f"main/binary-{architecture}/Packages{compression}"
+        path = f"{component}/binary-{architecture}/Packages{compression}"
         if path in release.files:
             sha256, size_bytes = release.files[path]
             urls = _urls(release, path, sha256)
-            name = f"package list of {release.suite}"
+            name = f"package list of {release.suite} {component}"
             arrived = fetch(urls, sha256=sha256, size_bytes=size_bytes, name=name, advance=advance)
             return PackageIndex(_inflated(arrived, compression), architecture)
-    raise LockError(f"Debian's {release.suite} has no packages for {architecture}")
+    raise LockError(f"{release.suite} {component} has no packages for {architecture}")
 
 
 def _urls(release: SuiteRelease, path: str, sha256: str) -> list[str]:

@@ -37,7 +37,7 @@ class SuiteRelease:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What a Release file has to stand against: armoured keys, and a time.
+    """What a Release file has to stand against: keys, armoured or not, and a time.
 
     A mirror that withholds updates shows itself by a Release file past its Valid-Until, so that
     is refused. Frozen copies of the archive are past it by design: `check_valid_until` False is
@@ -71,7 +71,7 @@ def fetch_release(
     serious = [error for error in failures if isinstance(error, IntegrityError)]
     kind = IntegrityError if serious else FetchError
     reasons = "\n".join(f"  {error.message}" for error in failures)
-    raise kind(f"no mirror gives Debian's {suite}:\n{reasons}", hint=(serious or failures)[0].hint)
+    raise kind(f"no mirror gives {suite}:\n{reasons}", hint=(serious or failures)[0].hint)
 
 
 def read_release(signed: bytes, suite: str, trust: Trust, uris: tuple[str, ...]) -> SuiteRelease:
@@ -98,7 +98,7 @@ def verified(signed: bytes, keys: Sequence[bytes], where: str) -> bytes:
     """
     if not signed.lstrip().startswith(_CLEAR_SIGNED):
         raise IntegrityError(f"{where}: not signed", hint="is the URI that of a Debian mirror?")
-    certificates = [pysequoia.Cert.from_bytes(key) for key in keys]
+    certificates = _certificates(keys)
     try:
         # pysequoia raises RuntimeError; its text is a stack trace after the first line.
         message = pysequoia.verify(signed, lambda _: certificates)
@@ -112,6 +112,16 @@ def verified(signed: bytes, keys: Sequence[bytes], where: str) -> bytes:
     if not message.valid_sigs or message.bytes is None:
         raise IntegrityError(f"{where}: no good signature by a key of this release")
     return bytes(message.bytes)
+
+
+def _certificates(keys: Sequence[bytes]) -> list[pysequoia.Cert]:
+    try:
+        return [found for key in keys for found in pysequoia.Cert.split_bytes(key)]
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise IntegrityError(
+            "keys of the base do not read: " + str(error).partition("\n")[0],
+            hint="which its own apt could not use either: is the base damaged?",
+        ) from error
 
 
 def _refuse_expired(fields: Stanza, trust: Trust, where: str) -> None:

@@ -23,12 +23,28 @@ ARCHITECTURES: Mapping[str, str] = {"linux/amd64": "amd64", "linux/arm64": "arm6
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """One release: its Python (major.minor), the packages to install, its armoured keys."""
+    """One release.
+
+    Attributes:
+        name: its code name.
+        python: major.minor of its own; empty where no base is made of it.
+        packages: those that make a base.
+        keys: OpenPGP certificates that sign its suites.
+        distribution: as os-release(5) identifies it.
+        components: of the archive, where packages are looked for.
+    """
 
     name: str
     python: str
     packages: tuple[str, ...]
     keys: tuple[bytes, ...]
+    distribution: str = "debian"
+    components: tuple[str, ...] = ("main",)
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return f"{self.distribution.title()} {self.name}"
 
     @property
     def security_suite(self) -> str:
@@ -69,20 +85,28 @@ def release_for(python_version: str) -> Release:
     )
 
 
-def release_named(name: str) -> Release:
-    """The release with that code name.
+def release_named(name: str, keys: tuple[bytes, ...] = ()) -> Release:
+    """The release with that code name, with its distribution before it where that is not Debian.
+
+    `keys` are those of the base, which count for distributions whose keys are not carried here.
 
     Raises:
-        LockError: its keys are not known here.
+        LockError: packages of it can't be verified.
     """
-    table = _data()["releases"]
-    if name not in table:
-        raise LockError(
-            f"apt_packages: packages of {name or 'an unnamed system'} can't be verified here",
-            hint=f"known are Debian {', '.join(table)}; on another base use `commands` with its "
-            "own package manager, or `builder: docker`",
-        )
-    return _release(name, table[name])
+    data = _data()
+    table, others = data["releases"], data["distributions"]
+    if name in table:
+        return _release(name, table[name])
+    distribution, _, code_name = name.partition(" ")
+    if distribution in others and code_name:
+        components = tuple(others[distribution]["components"])
+        return Release(code_name, "", (), keys, distribution, components)
+    known = f"Debian {', '.join(table)} and {', '.join(each.title() for each in others)}"
+    raise LockError(
+        f"apt_packages: packages of {name or 'an unnamed system'} can't be verified here",
+        hint=f"known are {known}; on another base use `commands` with its own package manager, or "
+        "`builder: docker`",
+    )
 
 
 def known_releases() -> dict[str, str]:

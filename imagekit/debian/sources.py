@@ -1,30 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which mirrors are asked: what the caller names, else the environment, else the machine's apt.
+"""Which mirrors are asked: what the spec names, else the environment, else the machine's apt, else
+the base's own.
 
-No host is built in. A machine's apt sources may name another release than the wanted one: a
+No host is built in. Apt sources may name another release than the wanted one: a
 mirror carries all releases, so its URI serves.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from imagekit.debian.control import Stanza, stanzas
 from imagekit.errors import FetchError, IntegrityError
 
-MIRROR_VARIABLE = "IMAGEKIT_DEBIAN_MIRROR"
-SECURITY_MIRROR_VARIABLE = "IMAGEKIT_DEBIAN_SECURITY_MIRROR"
 EXPIRY_VARIABLE = "IMAGEKIT_DEBIAN_CHECK_VALID_UNTIL"
+APT_SOURCES = r"etc/apt/sources\.list(?:\.d/[^/]+\.(?:list|sources))?"
+"""Matches the paths of files that apt reads as sources."""
+
+_SECURITY = "security_mirror"
+_KINDS = ("mirror", _SECURITY)
 
 _APT = Path("/etc/apt")
-_SUITE = re.compile(
-    r"(?:buster|bullseye|bookworm|trixie|forky|duke|sid|(?:old)*stable|testing|unstable)"
-    r"(-security|/updates)?(?:-updates|-backports|-proposed-updates)?"
-)
+_SUITES: Mapping[str, re.Pattern[str]] = {
+    "debian": re.compile(
+        r"(?:buster|bullseye|bookworm|trixie|forky|duke|sid|(?:old)*stable|testing|unstable)"
+        r"(-security|/updates)?(?:-updates|-backports|-proposed-updates)?"
+    ),
+    "ubuntu": re.compile(
+        r"(?:bionic|focal|jammy|noble|plucky|questing|resolute|devel)"
+        r"(-security)?(?:-updates|-backports|-proposed)?"
+    ),
+}
 _ONE_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P<rest>.+)")
 _NO = frozenset({"no", "false", "0", "off", "disable"})
 
@@ -55,38 +66,61 @@ class _Source:
 
 def find_mirrors(
     environ: Mapping[str, str],
+    options: Mapping[str, str] | None = None,
     *,
-    mirror: str | None = None,
-    security_mirror: str | None = None,
+    distribution: str = "debian",
+    base: Callable[[], Mapping[str, str]] = dict,
     apt_directory: Path = _APT,
 ) -> Mirrors:
     """The mirrors to use; each of the two is looked for on its own.
 
+    Args:
+        environ: may name them.
+        options: a spec's builder options, which come first.
+        distribution: as os-release(5) identifies it.
+        base: gives the base's own apt sources by path; they are asked for last.
+        apt_directory: the machine's.
+
     Raises:
         FetchError: none is known; the hint says how to name one.
     """
-    main = mirror or environ.get(MIRROR_VARIABLE)
-    security = security_mirror or environ.get(SECURITY_MIRROR_VARIABLE)
-    known = () if main and security else tuple(_apt_sources(apt_directory))
-    named = environ.get(EXPIRY_VARIABLE, "").lower()
-    check = named not in _NO if named else all(source.check_valid_until for source in known)
-    return Mirrors(
-        _chosen(main, [source.uri for source in known if not source.security], MIRROR_VARIABLE),
-        _chosen(
-            security, [source.uri for source in known if source.security], SECURITY_MIRROR_VARIABLE
-        ),
-        check,
-    )
+    named = {kind: _named(environ, options or {}, distribution, kind) for kind in _KINDS}
+    known: list[_Source] = []
+    for texts in (partial(_machine, apt_directory), base):
+        if any(not named[kind] and not _of(known, kind) for kind in _KINDS):
+            expires = _apt_checks_expiry(apt_directory)
+            known += _apt_sources(texts(), distribution, expires)
+    word = environ.get(EXPIRY_VARIABLE, "").lower()
+    check = word not in _NO if word else all(source.check_valid_until for source in known)
+    main, security = (_chosen(named[x], _of(known, x), distribution, x) for x in _KINDS)
+    return Mirrors(main, security, check)
 
 
-def _chosen(named: str | None, found: Sequence[str], variable: str) -> tuple[str, ...]:
+def mirror_variable(distribution: str, kind: str = "mirror") -> str:
+    """The environment's variable for a distribution; `kind` is one of a mirror's two."""
+    return f"IMAGEKIT_{distribution}_{kind}".upper()
+
+
+def _named(
+    environ: Mapping[str, str], options: Mapping[str, str], distribution: str, kind: str
+) -> str | None:
+    return options.get(f"{distribution}_{kind}") or environ.get(mirror_variable(distribution, kind))
+
+
+def _of(known: Sequence[_Source], kind: str) -> list[str]:
+    return [source.uri for source in known if source.security == (kind == _SECURITY)]
+
+
+def _chosen(
+    named: str | None, found: Sequence[str], distribution: str, kind: str
+) -> tuple[str, ...]:
     uris = [named] if named else found
     if not uris:
-        what = "security updates" if variable == SECURITY_MIRROR_VARIABLE else "packages"
+        what = "security updates" if kind == _SECURITY else "packages"
         raise FetchError(
-            f"no mirror of Debian's {what} is known",
-            hint=f"set {variable} to the URI that an apt source would name, the folder above "
-            "`dists`; the apt sources of this machine name none",
+            f"no mirror of {distribution.title()}'s {what} is known",
+            hint=f"set {mirror_variable(distribution, kind)} to the URI that an apt source would "
+            "name, the folder above `dists`; the apt sources of this machine name none",
         )
     return tuple(dict.fromkeys(_checked(uri) for uri in uris))
 
@@ -97,19 +131,22 @@ def _checked(uri: str) -> str:
     return uri.rstrip("/")
 
 
-def _apt_sources(directory: Path) -> Iterator[_Source]:
-    """Debian's entries among the machine's apt sources; others are left out."""
-    expires = _apt_checks_expiry(directory)
-    for path in (directory / "sources.list", *sorted((directory / "sources.list.d").glob("*"))):
-        text = _read(path)
-        if path.suffix == ".list":
+def _machine(directory: Path) -> dict[str, str]:
+    paths = (directory / "sources.list", *sorted((directory / "sources.list.d").glob("*")))
+    return {str(path): _read(path) for path in paths}
+
+
+def _apt_sources(texts: Mapping[str, str], distribution: str, expires: bool) -> Iterator[_Source]:
+    """The distribution's entries among apt sources by path; others are left out."""
+    for path, text in texts.items():
+        if path.endswith(".list"):
             entries = _one_line(text)
-        elif path.suffix == ".sources":
+        elif path.endswith(".sources"):
             entries = _deb822(text)
         else:
             continue
         for entry in entries:
-            yield from _debian(entry, expires)
+            yield from _entries(entry, _SUITES[distribution], expires)
 
 
 def _one_line(text: str) -> Iterator[Stanza]:
@@ -138,14 +175,14 @@ def _deb822(text: str) -> Iterator[Stanza]:
         return  # apt itself would refuse the file; there is nothing to learn from it
 
 
-def _debian(entry: Stanza, expires: bool) -> Iterator[_Source]:
+def _entries(entry: Stanza, suites: re.Pattern[str], expires: bool) -> Iterator[_Source]:
     disabled = entry.get("Enabled", "yes").lower() in _NO
     binary = "deb" in entry.get("Types", "").split()
     if disabled or not binary or "main" not in entry.get("Components", "").split():
         return
     check = entry.get("Check-Valid-Until", "").lower()
     for suite in entry.get("Suites", "").split():
-        matched = _SUITE.fullmatch(suite)
+        matched = suites.fullmatch(suite)
         if matched is None:
             continue
         for uri in entry.get("URIs", "").split():

@@ -11,10 +11,13 @@ from typing import Any
 from imagekit.answers import Answers
 from imagekit.debian.apt.resolve import AptBase
 from imagekit.debian.assemble import resolve_base as resolve_debian
+from imagekit.debian.base import DebianBase
+from imagekit.debian.releases import release_named
 from imagekit.debian.sources import Mirrors, find_mirrors
 from imagekit.errors import LockError
-from imagekit.lock.model import Target
-from imagekit.lock.oci_base import describe, open_base, section_of
+from imagekit.lock.model import Lock, Target
+from imagekit.lock.oci_base import describe, open_base, open_locked, section_of
+from imagekit.lock.probe import BaseFacts
 from imagekit.progress import Progress
 from imagekit.spec.model import ImageSpec
 
@@ -54,7 +57,7 @@ def resolve_base(
         wanted = (name, folder, platform, spec.python_version, spec.python_exec)
         return answers.once(("base", *wanted), lambda: _image_base(*wanted))
     version = spec.python_version or DEFAULT_PYTHON_VERSION
-    mirrors = debian_mirrors(spec, environ)
+    mirrors = find_mirrors(environ, spec.builder_options)
     base = answers.once(
         ("Debian", version, platform, mirrors),
         lambda: resolve_debian(version, platform, mirrors, progress=progress, answers=answers),
@@ -70,8 +73,30 @@ def _image_base(
 ) -> Base:
     image = open_base(name, folder, platform)
     target, facts = describe(image, platform, python_version, python_exec)
-    apt = AptBase(_code_name(facts.os_release), facts.dpkg_status, facts.dpkg_triggers)
-    return Base(target, section_of(image, name, facts), apt)
+    return Base(target, section_of(image, name, facts), _apt_base(facts))
+
+
+def locked_apt_base(lock: Lock, folder: Path) -> AptBase:
+    """What Debian packages meet on the base that `lock` pins, whose paths start from `folder`.
+
+    Raises what `oci_base.open_locked` raises.
+    """
+    if lock.base["kind"] == "debian":
+        base = DebianBase.from_dict(lock.base)
+        return AptBase(base.release, embedded=base)
+    platform = lock.target.platform
+    image = open_locked(lock.base, folder, platform)
+    return _apt_base(describe(image, platform, None, lock.target.python_path)[1])
+
+
+def _apt_base(facts: BaseFacts) -> AptBase:
+    return AptBase(
+        _code_name(facts.os_release),
+        facts.dpkg_status,
+        facts.dpkg_triggers,
+        keys=facts.apt_keys,
+        sources=facts.apt_sources,
+    )
 
 
 def _refuse_other_interpreter(spec: ImageSpec, path: str) -> None:
@@ -83,12 +108,16 @@ def _refuse_other_interpreter(spec: ImageSpec, path: str) -> None:
         )
 
 
-def debian_mirrors(spec: ImageSpec, environ: Mapping[str, str]) -> Mirrors:
-    """Those that `spec` names, else the environment's or the machine's."""
+def apt_mirrors(spec: ImageSpec, environ: Mapping[str, str], base: AptBase) -> Mirrors:
+    """For packages on `base`: those that `spec` names, the environment's, the machine's, its own.
+
+    Raises:
+        LockError: its distribution is none whose packages can be verified.
+        FetchError: none is known.
+    """
+    distribution = release_named(base.release, base.keys).distribution
     return find_mirrors(
-        environ,
-        mirror=spec.builder_options.get("debian_mirror"),
-        security_mirror=spec.builder_options.get("debian_security_mirror"),
+        environ, spec.builder_options, distribution=distribution, base=lambda: base.sources
     )
 
 

@@ -8,15 +8,22 @@ child's own requirements are resolved around them.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from imagekit.debian.apt.section import AptSet
+from imagekit.debian.base import DebPackage
 from imagekit.errors import LockError
 from imagekit.lock.model import Lock
 from imagekit.spec.foreign_locks import is_lock
 from imagekit.spec.model import ImageSpec
 from imagekit.spec.parent import Stood
 from imagekit.spec.plain import normalised
+
+BELOW = "below"
+"""Of a lock's `apt`: names the parent's Debian packages, around which it was resolved."""
 
 
 def lock_for(parent: Stood, locks: Sequence[Lock], platform: str) -> Lock:
@@ -57,10 +64,22 @@ def with_inherited(spec: ImageSpec, parent: Stood, lock: Lock) -> ImageSpec:
 
 
 def inheriting(lock: Lock, below: Lock) -> Lock:
-    """`lock` with the very wheels and Debian packages of its parent's."""
+    """`lock` with its parent's very wheels, and its Debian packages unless it has its own."""
     ours = {wheel.name: wheel for wheel in (*lock.packages, *below.packages)}
     packages = tuple(ours[name] for name in sorted(ours))
-    return dataclasses.replace(lock, packages=packages, apt=below.apt)
+    apt = below.apt if lock.apt is None else {**lock.apt, BELOW: _name_of(below.apt)}
+    return dataclasses.replace(lock, packages=packages, apt=apt)
+
+
+def debs_of(lock: Lock) -> tuple[DebPackage, ...]:
+    """The Debian packages that a lock adds to its base."""
+    return () if lock.apt is None else AptSet.from_dict(lock.apt).packages
+
+
+def _name_of(apt: Mapping[str, Any] | None) -> str:
+    """Tells one set of Debian packages from another."""
+    debs = () if apt is None else AptSet.from_dict(apt).packages
+    return hashlib.sha256("".join(each.sha256 for each in debs).encode()).hexdigest()
 
 
 def check_inherited(
@@ -73,9 +92,15 @@ def check_inherited(
     """
     for lock in locks:
         below = lock_for(parent, parents, lock.target.platform)
-        same = (lock.base, lock.target, lock.apt) == (below.base, below.target, below.apt)
+        same = (lock.base, lock.target) == (below.base, below.target) and _has_debs(lock, below)
         if not same or not {*_files(below)} <= {*_files(lock)}:
             raise LockError(f"{path} was made for another lock of {parent.path}", hint=hint)
+
+
+def _has_debs(lock: Lock, below: Lock) -> bool:
+    if lock.apt is not None and BELOW in lock.apt:
+        return bool(lock.apt[BELOW] == _name_of(below.apt))
+    return lock.apt == below.apt
 
 
 def _files(lock: Lock) -> Sequence[tuple[str, str]]:
@@ -93,11 +118,6 @@ def _refuse_contradictions(spec: ImageSpec, parent: Stood, lock: Lock) -> None:
         raise LockError(
             f"python_exec {spec.python_exec}: the base {parent.path} has {lock.target.python_path}",
             hint="leave python_exec out",
-        )
-    if spec.apt_packages:
-        raise LockError(
-            "apt_packages on a base that is a spec can't be resolved",
-            hint=f"put them into {parent.path}",
         )
     built = [wheel.name for wheel in lock.packages if wheel.built is not None]
     if built:

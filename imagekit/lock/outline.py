@@ -152,6 +152,10 @@ def _whole(content: bytes) -> str:
     return content.decode("utf-8", "surrogateescape")
 
 
+def _bytes(content: bytes) -> str:
+    return content[:_SMALL_BYTES].decode("latin-1")
+
+
 KEPT: Mapping[re.Pattern[str], Callable[[bytes], str]] = {
     re.compile(r"(?:.*/)?(?:python3(?:\.\d+)?|libpython3\.\d+\.so\.1\.0)"): _program(
         _PYTHON_VERSION
@@ -164,6 +168,8 @@ KEPT: Mapping[re.Pattern[str], Callable[[bytes], str]] = {
     re.compile(r"(?:.*/)?(?:lib|ld-)[^/]+\.so(?:\.\d+)*"): facts_of,
     re.compile(r"(?:.*/)?(?:passwd|group|os-release)"): _text,
     re.compile(r"(?:.*/)?(?:dpkg/status|triggers/File)"): _whole,
+    re.compile(r"(?:.*/)?sources\.list(?:\.d/[^/]+\.(?:list|sources))?"): _text,
+    re.compile(r"(?:.*/)?(?:keyrings|trusted\.gpg\.d)/[^/]+\.(?:gpg|pgp|asc)"): _bytes,
 }
 """By the end of a path: folders of lower layers may be links."""
 

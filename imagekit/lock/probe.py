@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from imagekit.debian.sources import APT_SOURCES
 from imagekit.errors import LockError
 from imagekit.lock.facts import without_facts
 from imagekit.lock.interpreter import LayeredFiles, interpreter_identity
@@ -17,14 +18,19 @@ _PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", 
 _LIBPYTHON = re.compile(r"(?:.*/)?libpython3\.\d+\.so\.1\.0")
 _GLIBC = re.compile(r"(?:usr/)?lib(?:64)?/(?:[^/]+/)?libc(?:-2\.\d+\.so|\.so\.6)")
 _MUSL = re.compile(r"(?:usr/)?lib/ld-musl-[^/]+\.so\.1")
+_KEYS = re.compile(
+    r"usr/share/keyrings/ubuntu-archive-keyring\.(?:gpg|pgp)|etc/apt/trusted\.gpg\.d/[^/]+\.(?:gpg|asc)"
+)
+_SOURCES = re.compile(APT_SOURCES)
 
 
 @dataclass(frozen=True, slots=True)
 class BaseFacts:
-    """What a base has; the last four are files as they are, empty when absent.
+    """What a base has; four are files as they are, empty when absent.
 
     `interpreter` is its identity (`interpreter.py`), None where that is unknown. `dpkg_status` says
     what dpkg has installed, `dpkg_triggers` which paths packages wait for.
+    `apt_keys` are the certificates that its apt believes, `apt_sources` its sources by path.
     """
 
     python_version: str
@@ -36,6 +42,8 @@ class BaseFacts:
     group: str
     dpkg_status: str
     dpkg_triggers: str
+    apt_keys: tuple[bytes, ...] = ()
+    apt_sources: Mapping[str, str] = field(default_factory=dict)
 
 
 def probe(
@@ -77,6 +85,8 @@ def probe(
         group=_kept(tree, "etc/group"),
         dpkg_status=_kept(tree, "var/lib/dpkg/status"),
         dpkg_triggers=_kept(tree, "var/lib/dpkg/triggers/File"),
+        apt_keys=tuple(text.encode("latin-1") for text in _all(tree, _KEYS).values()),
+        apt_sources=_all(tree, _SOURCES),
     )
 
 
@@ -172,3 +182,8 @@ def _kept(tree: Tree, path: str) -> str:
     if node.kind == "file" and not node.kept:
         raise LockError(f"the base's /{path} is a link to a file of another name")
     return "".join(node.kept)
+
+
+def _all(tree: Tree, pattern: re.Pattern[str]) -> dict[str, str]:
+    """By path what is kept of files, in the order of the paths."""
+    return {path: "".join(node.kept) for path, node in sorted(tree.matching(pattern))}

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from imagekit.answers import Answers
-from imagekit.debian.apt.resolve import resolve_apt
+from imagekit.debian.apt.resolve import AptBase, resolve_apt
 from imagekit.debian.apt.select import UnknownPackagesError
 from imagekit.errors import LockError
 from imagekit.lock import cuda, file, uv
-from imagekit.lock.base import Base, debian_mirrors, resolve_base
+from imagekit.lock.base import apt_mirrors, locked_apt_base, resolve_base
 from imagekit.lock.ensure import ensure_lock, runtime_of
-from imagekit.lock.inherit import inheriting, lock_for, with_inherited
+from imagekit.lock.inherit import debs_of, inheriting, lock_for, with_inherited
 from imagekit.lock.model import Lock, LockedWheel, RuntimePin, Target
 from imagekit.lock.resolve import Terms, resolve_at_start, resolve_packages
 from imagekit.lock.sources.builder import SourceBuilder
@@ -146,7 +146,7 @@ def _on_image(asked: _Asked, platform: str, preferences: Sequence[LockedWheel]) 
         answers=asked.answers,
     )
     packages = asked.packages(spec, base.target, base.section, preferences)
-    apt = _apt(asked, base) if spec.apt_packages else None
+    apt = _apt(asked, spec, platform, base.apt) if spec.apt_packages else None
     made = Lock(asked.digest, base.target, base.section, packages, None, uv.version(), apt)
     return dataclasses.replace(made, at_start=asked.at_start(spec, base.target, packages))
 
@@ -156,21 +156,22 @@ def _on_spec(asked: _Asked, parent: Stood, below: Lock, preferences: Sequence[Lo
     wanted = with_inherited(asked.spec, parent, below)
     packages = asked.packages(wanted, below.target, below.base, preferences)
     made = Lock(asked.digest, below.target, below.base, packages, None, uv.version())
+    if asked.spec.apt_packages:
+        first = lineage(asked.spec, asked.path)[0]
+        base = locked_apt_base(below, first.path.parent)
+        base = dataclasses.replace(base, below=debs_of(below))
+        apt = _apt(asked, first.spec, below.target.platform, base)
+        made = dataclasses.replace(made, apt=apt)
     whole = inheriting(made, below)
     return dataclasses.replace(whole, at_start=asked.at_start(wanted, below.target, whole.packages))
 
 
-def _apt(asked: _Asked, base: Base) -> Mapping[str, Any]:
-    mirrors = debian_mirrors(asked.spec, asked.environ)
+def _apt(asked: _Asked, first: ImageSpec, platform: str, base: AptBase) -> Mapping[str, Any]:
+    """`first` is the spec whose options name mirrors: that of the base."""
+    mirrors = apt_mirrors(first, asked.environ, base)
+    wanted = asked.spec.apt_packages
     try:
-        found = resolve_apt(
-            asked.spec.apt_packages,
-            base.apt,
-            base.target.platform,
-            mirrors,
-            asked.progress,
-            asked.answers,
-        )
+        found = resolve_apt(wanted, base, platform, mirrors, asked.progress, asked.answers)
     except UnknownPackagesError as error:
         findings = [
             Finding("apt_packages", f"apt_packages: {each.message}", each.hint, each.item)

@@ -55,29 +55,37 @@ def _decompressor(source: io.BufferedReader[Any]) -> BinaryIO:
         # Its stubs don't say what it takes.
         return cast("BinaryIO", cast("Any", igzip).IGzipFile(fileobj=source, mode="rb"))
     if magic == _ZSTD:
-        return _zstd(source)
+        return cast("BinaryIO", open_zstd(source))
     return cast("BinaryIO", source)
 
 
-def _zstd(source: io.BufferedReader[Any]) -> BinaryIO:
+def open_zstd(source: io.BufferedReader[Any]) -> io.RawIOBase:
+    """Raises for damage what the other decompressors raise: EOFError."""
     # Few images have such layers, and the module is large.
     name = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
     module = importlib.import_module(name)
-    return cast("BinaryIO", _Zstd(module.ZstdFile(source), module.ZstdError))
+    return _Zstd(module.ZstdFile(source), module.ZstdError)
 
 
-class _Zstd:
-    """Raises for damage what the other decompressors raise."""
-
+class _Zstd(io.RawIOBase):
     def __init__(self, stream: BinaryIO, damage: type[Exception]) -> None:
+        super().__init__()
         self._stream = stream
         self._damage = damage
 
-    def read(self, size: int = -1) -> bytes:
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
         try:
-            return self._stream.read(size)
+            return self._stream.read(-1 if size is None else size)
         except self._damage as error:
             raise EOFError(str(error)) from error
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
 
 class _HashedTar(io.RawIOBase):

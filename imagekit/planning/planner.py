@@ -107,7 +107,7 @@ def make_plan(
         below: what it stands on, where that is a spec too: the steps begin with its own.
     """
     venv = Venv(lock.target.python_path, lock.target.python_version)
-    steps = [*_beginning(spec, lock, venv)] if below is None else [*_inherited(below)]
+    steps = [*_beginning(spec, lock, venv)] if below is None else [*_inherited(below, lock)]
     others = _OTHER_LAYERS + (_DEBIAN_LAYERS if lock.apt else 0) + bool(spec.commands)
     taken = base_layers if below is None else base_layers + len(steps)
     budget = max(LAYER_BUDGET - taken - others, _LEAST_WHEEL_LAYERS)
@@ -137,13 +137,26 @@ def _beginning(spec: ImageSpec, lock: Lock, venv: Venv) -> Iterator[Step]:
     yield MakeEnvironment(venv)
 
 
-def _inherited(below: Below) -> Iterator[Step]:
-    """The parent's steps, its files by its name, so that they are told from those of the child."""
+def _inherited(below: Below, lock: Lock) -> Iterator[Step]:
+    """The parent's steps, its files by its name, so that they are told from those of the child.
+
+    Debian packages of both are installed together, where the parent's own are.
+    """
+    debian = () if lock.apt is None else (InstallDebian(lock.apt),)
     for step in below.plan.steps:
-        if isinstance(step, CopyFiles):
-            yield replace(step, what=f"{step.what} of {below.name}")
-        elif not isinstance(step, Configure):
-            yield step
+        match step:
+            case InstallDebian() | Configure():
+                continue
+            case ListLibraries() | MakeEnvironment():
+                yield from debian
+                debian = ()
+        match step:
+            case CopyFiles():
+                yield replace(step, what=f"{step.what} of {below.name}")
+            case ListLibraries():
+                yield replace(step, section=lock.apt)
+            case _:
+                yield step
 
 
 def _base(lock: Lock) -> Iterator[Step]:

@@ -35,7 +35,11 @@ def _provenance(text: str) -> str | None:
 Check = Callable[[str], str | None]
 """What is wrong with an option's value, as the rest of a sentence, or None."""
 
-_DEBIAN: Mapping[str, Check] = {"debian_mirror": _url, "debian_security_mirror": _url}
+_DEBIAN: Mapping[str, Check] = {
+    f"{distribution}_{kind}": _url
+    for distribution in ("debian", "ubuntu")
+    for kind in ("mirror", "security_mirror")
+}
 
 OPTIONS: Mapping[str, Mapping[str, Check]] = {
     "native": _DEBIAN,

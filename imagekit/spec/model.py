@@ -287,7 +287,8 @@ class ImageSpec:
         metadata=_about(
             "mapping",
             "Options of the builder; see builders.md. Of all: `debian_mirror` and "
-            "`debian_security_mirror`, where the embedded base comes from.",
+            "`debian_security_mirror`, where the embedded base and `apt_packages` come from, and "
+            "`ubuntu_mirror` and `ubuntu_security_mirror` for bases of Ubuntu.",
         ),
     )
 

@@ -16,7 +16,7 @@ class AptSet:
     """A resolved set.
 
     Attributes:
-        release: of the base, by its code name.
+        release: of the base, by its code name; see `release_named`.
         architecture: Debian's name of it.
         packages: those that are added to the base or replace its own, sorted by name.
         scripts: names of those whose maintainer scripts have to run; with none, none is run.

@@ -145,7 +145,6 @@ def test_another_lock_of_the_base_is_told(project: Project) -> None:
 
 CONTRADICTIONS = {
     "python_version: '3.10'": r"python_version 3\.10: the base .*base\.yaml has 3\.11",
-    "apt_packages: [git]": "apt_packages on a base that is a spec",
     "requirements: uv.lock": r"requirements uv\.lock on a base that is a spec",
 }
 

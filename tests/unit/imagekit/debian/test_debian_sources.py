@@ -65,7 +65,9 @@ def test_a_mirror_list_file_is_followed(tmp_path: Path) -> None:
     listed = tmp_path / "mirrors.list"
     listed.write_text("http://first.test/debian\tpriority:1\n# no\nhttp://second.test/debian\n")
     apt = _apt(tmp_path, "sources.list", f"deb mirror+file:{listed} bookworm main\n")
-    mirrors = find_mirrors({}, security_mirror="http://security.test", apt_directory=apt)
+    mirrors = find_mirrors(
+        {}, {"debian_security_mirror": "http://security.test"}, apt_directory=apt
+    )
     assert mirrors.main == ("http://first.test/debian", "http://second.test/debian")
 
 
@@ -76,7 +78,7 @@ def test_the_environment_is_before_apt_and_the_caller_before_both(tmp_path: Path
         "IMAGEKIT_DEBIAN_MIRROR": "https://environment.test/debian",
         "IMAGEKIT_DEBIAN_SECURITY_MIRROR": "https://environment.test/security",
     }
-    mirrors = find_mirrors(environ, mirror="file:///srv/debian", apt_directory=apt)
+    mirrors = find_mirrors(environ, {"debian_mirror": "file:///srv/debian"}, apt_directory=apt)
     assert mirrors == Mirrors(("file:///srv/debian",), ("https://environment.test/security",))
 
 
@@ -90,7 +92,11 @@ def test_none_found_says_what_to_set(tmp_path: Path) -> None:
 def test_a_uri_of_another_kind_is_refused(tmp_path: Path) -> None:
     """Only what can be fetched is a mirror."""
     with pytest.raises(FetchError):
-        find_mirrors({}, mirror="ftp://old.test", security_mirror="x", apt_directory=tmp_path)
+        find_mirrors(
+            {},
+            {"debian_mirror": "ftp://old.test", "debian_security_mirror": "x"},
+            apt_directory=tmp_path,
+        )
 
 
 @pytest.mark.parametrize(
