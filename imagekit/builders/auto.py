@@ -11,8 +11,8 @@ import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 
+from imagekit.builders.unrunnable import lacks_to_run
 from imagekit.errors import EngineError
-from imagekit.layers.host import host_can_run
 from imagekit.lock.model import Lock
 from imagekit.progress import Progress
 from imagekit.spec.builder_rules import AUTO, OPTIONS
@@ -57,16 +57,8 @@ def _native_lacks(spec: ImageSpec, locks: Sequence[Lock], environ: Mapping[str, 
     runs = spec.commands or any(lock.apt is not None and lock.apt["scripts"] for lock in locks)
     if not runs:
         return None
-    for lock in locks:
-        platform = lock.target.platform
-        if not host_can_run(platform.partition("/")[2]):
-            return f"this machine can't run what has to be run for {platform}"
-    if os.geteuid() == 0:
-        return None
-    from imagekit.engines.namespaces import Namespaces  # noqa: PLC0415 - probing starts programs
-
-    reason = Namespaces(environ).probe()
-    return None if reason is None else f"nothing can be run in an image here ({reason})"
+    reasons = (lacks_to_run(lock.target.platform, environ) for lock in locks)
+    return next((reason for reason in reasons if reason is not None), None)
 
 
 def _engine_lacks(locks: Sequence[Lock], environ: Mapping[str, str]) -> str | None:

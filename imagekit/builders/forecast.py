@@ -56,6 +56,7 @@ class ForecastLayer:
         here: whether it belongs to the base image, lies in the cache, or has to be built.
         layer: digests and size.
         size_bytes: its size, or what it is made from where that is unknown.
+        runs: what has to be run in the image to build it: a field of the spec; empty for nothing.
     """
 
     origin: str
@@ -63,6 +64,7 @@ class ForecastLayer:
     layer: Layer | None
     size_bytes: int
     step: Step | None = None
+    runs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,8 @@ def _forecast_layer(
         found = _TableLayer(known)
     size_bytes = layering.from_bytes if found is None else found.size_bytes
     origin = layering.created_by.removeprefix("imagekit: ")
-    return ForecastLayer(origin, here, found, size_bytes, layering.step)
+    runs = write.what if isinstance(write, Job) and found is None else ""
+    return ForecastLayer(origin, here, found, size_bytes, layering.step, runs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,7 @@ class _NativeBuild:
         self._wheels = Wheels(self._needed(missing), materials.supply, progress)
 
     def made(self) -> Made:
+        self._refuse_unrunnable()
         workers = ThreadPoolExecutor(_WORKERS)
         try:
             written = [each for each in self._layerings if not isinstance(each.write, Job)]
@@ -237,6 +238,17 @@ class _NativeBuild:
         self._wheels.close()
         if self._compiler is not None:
             self._compiler.close()
+
+    def _refuse_unrunnable(self) -> None:
+        missing = [
+            layering.write.what
+            for layering in self._layerings
+            if isinstance(layering.write, Job) and self._cache.find(layering.recipe) is None
+        ]
+        if missing:
+            from imagekit.builders.unrunnable import refuse_unrunnable  # noqa: PLC0415 - few run any
+
+            refuse_unrunnable(missing[0], self._lock.target.platform)
 
     def _refuse_conflicts(self) -> None:
         if not self._checked:

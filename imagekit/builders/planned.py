@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from imagekit.builders.auto import settled
 from imagekit.builders.crossing import bytecode_told
 from imagekit.builders.forecast import Forecast, ForecastLayer, forecast
 from imagekit.builders.naming import common_tag, repository
+from imagekit.builders.unrunnable import running_told
 from imagekit.lock.model import Lock
 from imagekit.oci.index import ImageIndex
 from imagekit.progress import Progress
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 class Planned:
     """`name` is the image's, with its tag; `cuda` is None for a platform that has none.
 
-    `bytecode` says for each platform who compiles it, where that is not its own interpreter.
+    `bytecode` says for each platform who compiles it, where that is not its own interpreter;
+    `running` that what has to be run for it can't be run here.
     The rest is None where no registry was asked.
     """
 
@@ -37,6 +39,7 @@ class Planned:
     platforms: tuple[Forecast, ...]
     cuda: tuple[Told | None, ...]
     bytecode: tuple[str, ...]
+    running: tuple[str, ...]
     registry: str | None = None
     sending: Sending | None = None
     existing: Existing | None = None
@@ -61,9 +64,9 @@ class Planned:
             "digest": self.digest,
             "unknown": list(self.unknown),
             "platforms": [
-                self._platform(each, told, bytecode)
-                for each, told, bytecode in zip(
-                    self.platforms, self.cuda, self.bytecode, strict=True
+                self._platform(each, told, {"bytecode": bytecode, "running": running})
+                for each, told, bytecode, running in zip(
+                    self.platforms, self.cuda, self.bytecode, self.running, strict=True
                 )
             ],
         }
@@ -76,10 +79,11 @@ class Planned:
             }
         return found
 
-    def _platform(self, found: Forecast, cuda: Told | None, bytecode: str) -> dict[str, Any]:
+    def _platform(
+        self, found: Forecast, cuda: Told | None, texts: Mapping[str, str]
+    ) -> dict[str, Any]:
         said: dict[str, Any] = {} if cuda is None else {"cuda": dataclasses.asdict(cuda)}
-        if bytecode:
-            said["bytecode"] = bytecode
+        said |= {name: text for name, text in texts.items() if text}
         return said | {
             "platform": found.platform,
             "digest": None if found.image is None else found.image.digest,
@@ -150,8 +154,9 @@ def plan_image(
         bytecode_told(each, lock, locks, spec, spec_path, progress)
         for each, lock in zip(platforms, locks, strict=True)
     )
+    running = tuple(map(running_told, platforms))
     if push_to is None:
-        return Planned(name, platforms, cuda, bytecode)
+        return Planned(name, platforms, cuda, bytecode, running)
     # Only here: most plans ask no registry.
     from imagekit.builders.existing import existing  # noqa: PLC0415
     from imagekit.builders.sending import sending  # noqa: PLC0415
@@ -166,4 +171,4 @@ def plan_image(
         there = existing(reference, locks, client)
     finally:
         client.close()
-    return Planned(name, platforms, cuda, bytecode, str(reference), found, there)
+    return Planned(name, platforms, cuda, bytecode, running, str(reference), found, there)

@@ -3,17 +3,27 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import os
 import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import imagekit
 from imagekit.builders.build import Options, build
 from imagekit.builders.planned import Planned, plan_image
 from imagekit.cli.plan import _lines
 from imagekit.lock import file as lock_file
 from imagekit.lock.model import Lock, LockedWheel
 from imagekit.progress import Silent
+from imagekit.spec.digest import spec_digest
+from imagekit.spec.load import load_spec
 from imagekit.spec.model import ImageSpec
 from tests.unit.imagekit.builders.project import OTHER, PLATFORM, Project
 
@@ -124,6 +134,54 @@ def test_who_compiles_for_another_platform_is_told(project: Project) -> None:
     assert told.startswith(f"the build will stop: this machine can't run {OTHER}")
     assert "`compile_bytecode: false`" in told
     assert both.bytecode[1] in _lines(both)
+
+
+@pytest.fixture
+def open_project(monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """One that any user gets at, as pytest's own folders are not."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Project(Path(folder), monkeypatch)
+
+
+@pytest.mark.root
+def test_what_can_not_be_run_here_is_told_before_it_is_built(open_project: Project) -> None:
+    """To a user without subordinate IDs: owners would be lost; another builder keeps them."""
+    project = open_project
+    project.path.write_text("name: thing\ncompile_bytecode: false\nbase_image: oci:base\n"
+                            "commands: [chown 2000 /etc/base]\n")  # fmt: skip
+    project.spec = load_spec(project.path)
+    (lock,) = project.locks({PLATFORM: []})
+    lock = dataclasses.replace(lock, spec_digest=spec_digest(project.spec, project.root))
+    lock_file.write(lock_file.lock_path(project.path), [lock])
+    for path in (project.root, *project.root.rglob("*")):
+        path.chmod(0o777)
+
+    said = "commands: an ordinary user can't be root of an image here: no program newuidmap"
+    plan = as_nobody(project, "plan", "--output", "json", str(project.path))
+    assert plan.returncode == 0, plan.stderr
+    (platform,) = json.loads(plan.stdout)["platforms"]
+    assert platform["running"].startswith(f"the build will stop: {said}")
+    assert "`builder: docker`" in platform["running"]
+    assert f"the build will stop: {said}" in as_nobody(project, "plan", str(project.path)).stdout
+    build = as_nobody(project, "build", "--locked", str(project.path))
+    assert build.returncode == 7
+    assert f"error: {said}" in build.stderr
+    assert plan_of(project, [lock]).running == ("",)
+
+
+def as_nobody(project: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`imagekit` run by a user who may read this interpreter, and has no programs on PATH."""
+    program = "import sys; from imagekit.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    user = ["--reuid=65534", "--regid=65534", "--clear-groups"]
+    reading = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+    return subprocess.run(
+        ["/usr/bin/setpriv", *user, *reading, sys.executable, "-c", program, *arguments],
+        env={**os.environ, "PATH": str(project.root / "nothing")},
+        cwd=Path(imagekit.__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_nothing_is_told_of_bytecode_that_is_not_made(project: Project) -> None:
