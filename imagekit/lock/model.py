@@ -12,7 +12,7 @@ from typing import Any, Literal
 MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
 """What wheels call the machine of a platform."""
 
-_BASE_HINTS = frozenset({"below", "interpreter", "reference", "released"})
+_BASE_HINTS = frozenset({"below", "distributions", "interpreter", "reference", "released"})
 
 
 @dataclass(frozen=True, slots=True)

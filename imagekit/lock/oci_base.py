@@ -104,6 +104,8 @@ def section_of(image: Image, reference: str, facts: BaseFacts) -> dict[str, Any]
     }
     if facts.interpreter is not None:
         section["interpreter"] = facts.interpreter
+    if facts.distributions:
+        section["distributions"] = dict(facts.distributions)
     held = cuda.of_environment(image.config.object("config").texts("Env"))
     return section if held is None else {**section, "cuda": held}
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from imagekit.debian.sources import APT_SOURCES
 from imagekit.errors import LockError
+from imagekit.lock.distributions import distributions
 from imagekit.lock.facts import without_facts
 from imagekit.lock.interpreter import LayeredFiles, interpreter_identity
 from imagekit.lock.outline import Entry
@@ -29,8 +30,9 @@ class BaseFacts:
     """What a base has; four are files as they are, empty when absent.
 
     `interpreter` is its identity (`interpreter.py`), None where that is unknown. `dpkg_status` says
-    what dpkg has installed, `dpkg_triggers` which paths packages wait for.
-    `apt_keys` are the certificates that its apt believes, `apt_sources` its sources by path.
+    what dpkg has installed, `dpkg_triggers` which paths packages wait for. `distributions` are
+    Python's, versions by name. `apt_keys` are the certificates that its apt believes, `apt_sources`
+    its sources by path.
     """
 
     python_version: str
@@ -42,6 +44,7 @@ class BaseFacts:
     group: str
     dpkg_status: str
     dpkg_triggers: str
+    distributions: Mapping[str, str] = field(default_factory=dict)
     apt_keys: tuple[bytes, ...] = ()
     apt_sources: Mapping[str, str] = field(default_factory=dict)
 
@@ -85,6 +88,7 @@ def probe(
         group=_kept(tree, "etc/group"),
         dpkg_status=_kept(tree, "var/lib/dpkg/status"),
         dpkg_triggers=_kept(tree, "var/lib/dpkg/triggers/File"),
+        distributions=distributions(tree.nodes(), version),
         apt_keys=tuple(text.encode("latin-1") for text in _all(tree, _KEYS).values()),
         apt_sources=_all(tree, _SOURCES),
     )

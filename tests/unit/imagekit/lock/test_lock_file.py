@@ -155,6 +155,7 @@ def test_the_digest_is_of_what_reaches_the_image() -> None:
     moved = tuple(dataclasses.replace(each, url=None, size_bytes=None) for each in WHEELS)
     assert other(packages=moved, uv_version="9", spec_digest="x") == LOCK.digest
     assert other(base={**LOCK.base, "released": {"bookworm": "today"}}) == LOCK.digest
+    assert other(base={**LOCK.base, "distributions": {"six": "1.16.0"}}) == LOCK.digest
     assert other(packages=WHEELS[:1]) != LOCK.digest
     assert other(runtime=None) != LOCK.digest
     assert other(base={**LOCK.base, "release": "trixie"}) != LOCK.digest

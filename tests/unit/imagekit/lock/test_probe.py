@@ -166,6 +166,21 @@ def test_a_system_file_that_was_not_read_is_told() -> None:
         _probe(layer)
 
 
+def test_installed_python_distributions_are_found() -> None:
+    """Those that this interpreter imports: Debian's, pip's, and old ones without a folder."""
+    installed = {
+        "usr/lib/python3/dist-packages/PyYAML-6.0.1.dist-info/METADATA": b"",
+        "usr/lib/python3/dist-packages/six-1.16.0.egg-info": b"",
+        "usr/local/lib/python3.11/dist-packages/ruamel.yaml-0.17.21.dist-info/METADATA": b"",
+        "usr/lib/python3/dist-packages/old_one-1.0-py3.11.egg-info/PKG-INFO": b"",
+        "usr/local/lib/python3.9/site-packages/numpy-1.20.0.dist-info/METADATA": b"",
+        "srv/six-1.0.dist-info/METADATA": b"",
+    }
+    assert _probe(_layer(FILES | installed)).distributions == {
+        "old-one": "1.0", "pyyaml": "6.0.1", "ruamel-yaml": "0.17.21", "six": "1.16.0"
+    }  # fmt: skip
+
+
 def test_an_opaque_root_hides_all_lower_layers() -> None:
     """And nothing of its own layer, in whatever order it comes."""
     facts = _probe(_layer({"opt": "srv"}), _layer(FILES | {".wh..wh..opq": b""}))
