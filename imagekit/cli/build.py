@@ -134,11 +134,12 @@ def _print_described(images: Sequence[Image], failures: Sequence[Failure]) -> No
 
 
 def _summary(built: int, failures: Sequence[Failure]) -> int:
-    """Tell of what failed; the exit code is the first one's."""
+    """Of several tell how many were built, and what failed; the exit code is the first one's."""
     for spec, error in failures:
         click.echo(f"error: {spec}: {error.message}", err=True)
         if error.hint is not None:
             click.echo(f"hint: {error.hint}", err=True)
-    if failures:
-        click.echo(f"built {built} images, {len(failures)} failed", err=True)
+    if built + len(failures) > 1:
+        failed = f", {len(failures)} failed" if failures else ""
+        click.echo(f"built {built} images{failed}", err=True)
     return failures[0][1].exit_code if failures else 0

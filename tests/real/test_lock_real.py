@@ -56,6 +56,21 @@ def test_wheels_are_those_of_the_target(platform: Any, python: Any, tmp_path: Pa
     assert any(machine in wheel.filename for wheel in lock.packages)
 
 
+def test_debians_lists_are_read_once_for_all_cells(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever each of them adds from Debian."""
+    (tmp_path / "spec.yaml").write_text(
+        "name: cells\nplatform: linux/amd64\nobject_storage: false\n"
+        "matrix: {apt_packages: [tree, hello, patch]}\n"
+    )
+    assert main(["lock", str(tmp_path / "spec.yaml")]) == 0
+    out, err = capsys.readouterr()
+    locks = [(file.read(Path(line)) or ())[0] for line in out.split()]
+    assert len({lock.digest for lock in locks}) == 3
+    assert err.count("reading Debian bookworm's package lists") == 1
+
+
 def test_an_unchanged_spec_runs_nothing(tmp_path: Path) -> None:
     """With a lock in place there is no mirror to ask and no uv to run."""
     path = tmp_path / "spec.yaml"

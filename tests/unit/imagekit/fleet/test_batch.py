@@ -35,6 +35,7 @@ def test_all_specs_of_a_folder_are_built(fleet: Fleet) -> None:
     assert 0 == result.exit_code, result.stderr
     repositories = [line.partition("@")[0] for line in result.stdout.splitlines()]
     assert ["team/a", "team/a", "team/b"] == repositories
+    assert "built 3 images" == result.stderr.splitlines()[-1]
     stored = {f"{image.name.partition(':')[0]}@{image.digest}" for image in Store().list()}
     assert stored == set(result.stdout.splitlines())
 
