@@ -7,11 +7,8 @@ there, and is where it speaks HTTP/2 as the client.
 
 from __future__ import annotations
 
-import os
 import secrets
-import shutil
 import socket
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,7 +19,7 @@ import grpc
 from imagekit.buildkit.content import Content
 from imagekit.buildkit.filesync import FileSync
 from imagekit.buildkit.rpc import codecs
-from imagekit.buildkit.streams import SocketStream, join
+from imagekit.buildkit.streams import SocketStream, join, new_socket, remove_socket
 from imagekit.buildkit.transport import Transport
 from imagekit.buildkit.tree import Entry
 from imagekit.errors import BuildError, ImagekitError
@@ -84,8 +81,7 @@ class Session:
         return self._files.failure or self._failure
 
     def __enter__(self) -> Session:
-        self._folder = tempfile.mkdtemp(prefix="imagekit-")
-        path = os.path.join(self._folder, "s")
+        self._path = path = new_socket()
         self._server = grpc.server(ThreadPoolExecutor(_THREADS), options=_OPTIONS)
         services = self._services()
         for service, methods in services.items():
@@ -103,7 +99,7 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self._stream.close()
         self._server.stop(None)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        remove_socket(self._path)
 
     def _metadata(self, names: Sequence[str]) -> list[tuple[str, str]]:
         prefix = "X-Docker-Expose-Session-"

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import socket
 import tempfile
 import threading
@@ -103,6 +102,18 @@ def _carry(
         target.close()
 
 
+def new_socket() -> str:
+    """The path of a socket to be, in a folder that nobody else can enter."""
+    return os.path.join(tempfile.mkdtemp(prefix="imagekit-"), "s")
+
+
+def remove_socket(path: str) -> None:
+    """The folder goes too."""
+    for remove, each in ((os.unlink, path), (os.rmdir, os.path.dirname(path))):
+        with contextlib.suppress(OSError):
+            remove(each)
+
+
 @final
 class LocalSocket:
     """A listening Unix socket that nobody else can reach; each caller is joined to a new stream."""
@@ -111,8 +122,7 @@ class LocalSocket:
         self._dial = dial
         self.failure: ImagekitError | None = None
         """Why a stream could not be had, or ended."""
-        self._folder = tempfile.mkdtemp(prefix="imagekit-")
-        self.path = os.path.join(self._folder, "s")
+        self.path = new_socket()
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(self.path)
         self._listener.listen()
@@ -122,7 +132,7 @@ class LocalSocket:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        remove_socket(self.path)
 
     def _failed(self, error: ImagekitError) -> None:
         self.failure = error

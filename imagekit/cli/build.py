@@ -120,7 +120,7 @@ def command(
     if output == "json":
         _print_described(images, failures)
     elif not failures and not rebuild:
-        keep_receipt(images, to, push=push)
+        keep_receipt(images, to, push=push, force=force)
     return _summary(len(images), failures)
 
 

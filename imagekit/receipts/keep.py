@@ -29,6 +29,8 @@ from imagekit.oci.index import Named, documents_of, images_of
 from imagekit.paths import data_directory
 from imagekit.progress import Silent
 from imagekit.receipts.again import receipt_path
+from imagekit.receipts.in_engine import engine_place
+from imagekit.receipts.reading import unchanged
 from imagekit.receipts.watch import Watch, current
 from imagekit.registry.reference import RegistryReference, is_loopback
 from imagekit.spec.model import ImageSpec
@@ -43,18 +45,22 @@ class Image:
     built: Built
 
 
-def keep_receipt(images: Sequence[Image], to: Sequence[str], *, push: bool) -> None:
+def keep_receipt(
+    images: Sequence[Image], to: Sequence[str], *, push: bool, force: bool = False
+) -> None:
     """Leave the receipt of this process's command, which built `images` and brought them `to`.
 
     There is none where something else than files decides, or may have changed meanwhile: for specs
-    in Python, other builders, and engines and archives as places.
+    in Python, archives as places, engines as places of other builders than docker, and with
+    `force` for others than the native one.
     """
     watch = current()
     if watch is None:
         return
     with contextlib.suppress(OSError, ImagekitError):
         places = [place for image in images for place in _places(image, to, push=push)]
-        if None in places or not all(_stands(watch, image) for image in images):
+        forced = force and not all(is_native(image.spec) for image in images)
+        if forced or None in places or not all(_stands(watch, image) for image in images):
             return
         watch.forget(place["folder"] for place in places if place and "folder" in place)
         files = {**watch.loaded(), **watch.files}
@@ -64,7 +70,7 @@ def keep_receipt(images: Sequence[Image], to: Sequence[str], *, push: bool) -> N
             "files": files,
             "folders": watch.folders,
             "places": places,
-            "uses": sorted({path for image in images for path in _uses(image.built.named)}),
+            "uses": sorted({path for image in images for path in _uses(image)}),
             "output": "".join(f"{image.built}\n" for image in images),
         }
         with replacing(Path(receipt_path(watch.arguments))) as stream:
@@ -74,9 +80,14 @@ def keep_receipt(images: Sequence[Image], to: Sequence[str], *, push: bool) -> N
 def _stands(watch: Watch, image: Image) -> bool:
     """Whether the next build would find this image's lock: this one may have written it."""
     address = image.address
-    if address.suffix == ".py" or not is_native(image.spec):
-        return False
     path = lock_path(address)
+    if address.suffix == ".py":
+        return False
+    if image.spec.builder == "docker":
+        read = watch.files.get(os.path.abspath(path))
+        return read is not None and unchanged(str(path), read)
+    if not is_native(image.spec):
+        return False
     data = path.read_bytes()
     locks = ensure_lock(image.spec, address, locked=True, runtime=runtime_pin(), progress=Silent())
     if path.read_bytes() != data:
@@ -93,6 +104,10 @@ def _stands(watch: Watch, image: Image) -> bool:
 
 def _places(image: Image, to: Sequence[str], *, push: bool) -> Iterator[dict[str, Any] | None]:
     """How each place is looked into; None for one that can't be."""
+    if not is_native(image.spec):
+        alone = image.spec.builder == "docker" and not to and not push
+        yield engine_place(image.built) if alone else None
+        return
     name, named = f"{image.built.reference}:{image.built.tag}", image.built.named
     targets = [parse_target(text) for text in to]
     if push:
@@ -136,9 +151,13 @@ def _registry(reference: RegistryReference, named: Named) -> dict[str, Any]:
     }
 
 
-def _uses(named: Named) -> Iterator[str]:
+def _uses(image: Image) -> Iterator[str]:
+    """What of ours is used, which `imagekit gc` may take away; engines' images are theirs."""
+    if not is_native(image.spec):
+        return
+    named = image.built.named
     cache = LayerCache().root / "blobs" / "sha256"
     store = data_directory() / "store" / "blobs" / "sha256"
     yield str(store / hexadecimal(named.digest))
-    for image in images_of(named):
-        yield from (str(cache / hexadecimal(layer.digest)) for layer in image.layers)
+    for each in images_of(named):
+        yield from (str(cache / hexadecimal(layer.digest)) for layer in each.layers)

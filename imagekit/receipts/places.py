@@ -20,8 +20,10 @@ def all_hold(places: Sequence[Any]) -> bool:
     Raises OSError or ValueError where that can't be found out.
     """
     layouts = [place for place in places if place["kind"] == "layout"]
+    engines = [place for place in places if place["kind"] == "engine"]
     registries = [place for place in places if place["kind"] == "registry"]
-    return all(map(_in_layout, layouts)) and (not registries or _in_registries(registries))
+    here = all(map(_in_layout, layouts)) and all(map(_in_engine, engines))
+    return here and (not registries or _in_registries(registries))
 
 
 def _in_layout(place: Any) -> bool:
@@ -39,6 +41,20 @@ def _in_layout(place: Any) -> bool:
     blobs = os.path.join(folder, "blobs", "sha256")
     sizes = place["blobs"].items()
     return all(os.stat(os.path.join(blobs, name)).st_size == size for name, size in sizes)
+
+
+def _in_engine(place: Any) -> bool:
+    """The engine's image of that name is the one that was built."""
+    import socket  # noqa: PLC0415 - others need none
+
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(_TIMEOUT_SECONDS)
+        connection.connect(place["socket"])
+        # HTTP/1.0: the answer comes in one piece, and ends with the connection.
+        connection.sendall(f"GET {place['path']} HTTP/1.0\r\nHost: docker\r\n\r\n".encode())
+        with connection.makefile("rb") as stream:
+            head, _, body = stream.read(_LIMIT_BYTES).partition(b"\r\n\r\n")
+    return head.split()[1:2] == [b"200"] and json.loads(body)["Id"] == place["id"]
 
 
 def _in_registries(places: Sequence[Any]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,8 +35,10 @@ class Ran:
         return "unchanged: " in self.stderr
 
 
-def run(*words: str, cwd: Path | None = None) -> Ran:
+def run(*words: str, cwd: Path | None = None, environ: Mapping[str, str] | None = None) -> Ran:
     command = [sys.executable, "-I", "-c", _PROGRAM, *words]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=cwd, env=environ, capture_output=True, text=True, check=False
+    )
     stderr, _, modules = done.stderr.rpartition("\n")
     return Ran(done.returncode, done.stdout, stderr, tuple(modules.split()))
