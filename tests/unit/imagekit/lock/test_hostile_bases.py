@@ -59,6 +59,13 @@ def sparse(folder: Path) -> FileLayer:
     return raw_layer(folder, info.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
 
 
+def endless_name(folder: Path) -> FileLayer:
+    """An extended header of 5 GiB: whoever reads it whole has no memory left."""
+    info = member("x", tarfile.XHDTYPE)
+    info.size = 5 << 30
+    return raw_layer(folder, info.tobuf(tarfile.GNU_FORMAT) + bytes(4096))
+
+
 CORPUS: dict[str, tuple[Make, str]] = {
     "parent": (holding((member("../etc/passwd"), b"")), "holds the path"),
     "parent inside": (holding((member("a/../../b"), b"")), "holds the path"),
@@ -92,6 +99,7 @@ CORPUS: dict[str, tuple[Make, str]] = {
     "unknown compression": (of_bytes(b"\xfd7zXZ\0" + bytes(2000)), "not a tar file"),
     "cut gzip": (of_bytes(gzip.compress(bytes(100_000))[:-20]), "does not decompress"),
     "size beyond the layer": (sparse, "not a tar file"),
+    "name without end": (endless_name, "absurd size"),
     "other digest": (promised(digest="sha256:" + "1" * 64), "another digest"),
     "other diff_id": (promised(diff_id="sha256:" + "1" * 64), "its diff_id is not"),
     "other size": (promised(size_bytes=7), "size is not the one promised"),
