@@ -147,7 +147,7 @@ class _ImageBase:
 
         self._options = spec.builder_options
         self._progress = progress
-        self.image = open_locked(lock.base, folder, lock.target.platform)
+        self.image = open_locked(lock.base, folder, lock.target.platform, progress)
         self.layer_count = len(self.image.layers)
         self.interpreter = str(lock.base.get("interpreter", self.image.digest))
 

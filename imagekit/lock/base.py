@@ -55,7 +55,7 @@ def resolve_base(
     name = _image_name(spec)
     if name is not None:
         wanted = (name, folder, platform, spec.python_version, spec.python_exec)
-        return answers.once(("base", *wanted), lambda: _image_base(*wanted))
+        return answers.once(("base", *wanted), lambda: _image_base(*wanted, progress))
     version = spec.python_version or DEFAULT_PYTHON_VERSION
     mirrors = find_mirrors(environ, spec.builder_options)
     base = answers.once(
@@ -69,14 +69,19 @@ def resolve_base(
 
 
 def _image_base(
-    name: str, folder: Path, platform: str, python_version: str | None, python_exec: str | None
+    name: str,
+    folder: Path,
+    platform: str,
+    python_version: str | None,
+    python_exec: str | None,
+    progress: Progress,
 ) -> Base:
-    image = open_base(name, folder, platform)
+    image = open_base(name, folder, platform, progress)
     target, facts = describe(image, platform, python_version, python_exec)
     return Base(target, section_of(image, name, facts), _apt_base(facts))
 
 
-def locked_apt_base(lock: Lock, folder: Path) -> AptBase:
+def locked_apt_base(lock: Lock, folder: Path, progress: Progress) -> AptBase:
     """What Debian packages meet on the base that `lock` pins, whose paths start from `folder`.
 
     Raises what `oci_base.open_locked` raises.
@@ -85,7 +90,7 @@ def locked_apt_base(lock: Lock, folder: Path) -> AptBase:
         base = DebianBase.from_dict(lock.base)
         return AptBase(base.release, embedded=base)
     platform = lock.target.platform
-    image = open_locked(lock.base, folder, platform)
+    image = open_locked(lock.base, folder, platform, progress)
     return _apt_base(describe(image, platform, None, lock.target.python_path)[1])
 
 

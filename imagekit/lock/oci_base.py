@@ -12,15 +12,17 @@ from imagekit.lock.model import MACHINES, Target
 from imagekit.oci.descriptor import Platform
 from imagekit.oci.destinations import Destination, read_image
 from imagekit.oci.image import Image
+from imagekit.progress import Progress
 
 if TYPE_CHECKING:
     from imagekit.lock.probe import BaseFacts
 
 
-def open_base(reference: str, folder: Path, platform: str) -> Image:
+def open_base(reference: str, folder: Path, platform: str, progress: Progress) -> Image:
     """The image that `oci:DIR[:REF]`, `oci-archive:FILE[:REF]` or a registry's name means.
 
-    Paths are relative to `folder`. Of a registry's image the layers are read when they are opened.
+    Paths are relative to `folder`. Of a registry's image the layers are read when they are opened,
+    and `progress` is told.
 
     Raises:
         BuildError: there is no such image.
@@ -29,18 +31,20 @@ def open_base(reference: str, folder: Path, platform: str) -> Image:
     """
     if is_local(reference):
         return read_image(Destination.parse(reference, folder), Platform.parse(platform))
-    return _pulled(reference, None, platform)
+    return _pulled(reference, None, platform, progress)
 
 
-def open_locked(section: Mapping[str, Any], folder: Path, platform: str) -> Image:
+def open_locked(
+    section: Mapping[str, Any], folder: Path, platform: str, progress: Progress
+) -> Image:
     """The image that a lock's section pins: from a registry by its digest, whatever its tag says.
 
     Raises what `open_base` raises, and BuildError where another image lies in its place.
     """
     reference, digest = str(section["reference"]), str(section["digest"])
     if not is_local(reference):
-        return _pulled(reference, digest, platform)
-    image = open_base(reference, folder, platform)
+        return _pulled(reference, digest, platform, progress)
+    image = open_base(reference, folder, platform, progress)
     if image.digest != digest:
         raise BuildError(
             f"base_image {reference} is {image.digest}, the lock says {digest}",
@@ -49,14 +53,14 @@ def open_locked(section: Mapping[str, Any], folder: Path, platform: str) -> Imag
     return image
 
 
-def _pulled(reference: str, digest: str | None, platform: str) -> Image:
+def _pulled(reference: str, digest: str | None, platform: str, progress: Progress) -> Image:
     # Bases in layouts, and plans of them, need no registry.
     from imagekit.registry.client import shared_client  # noqa: PLC0415
     from imagekit.registry.reference import RegistryReference  # noqa: PLC0415
 
     named = RegistryReference.parse(reference.removeprefix("docker://"))
     wanted = named if digest is None else named.at(digest)
-    return shared_client().pull(wanted, Platform.parse(platform))
+    return shared_client().pull(wanted, Platform.parse(platform), progress)
 
 
 def is_local(reference: str) -> bool:

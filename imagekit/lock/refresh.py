@@ -158,7 +158,7 @@ def _on_spec(asked: _Asked, parent: Stood, below: Lock, preferences: Sequence[Lo
     made = Lock(asked.digest, below.target, below.base, packages, None, uv.version())
     if asked.spec.apt_packages:
         first = lineage(asked.spec, asked.path)[0]
-        base = locked_apt_base(below, first.path.parent)
+        base = locked_apt_base(below, first.path.parent, asked.progress)
         base = dataclasses.replace(base, below=debs_of(below))
         apt = _apt(asked, first.spec, below.target.platform, base)
         made = dataclasses.replace(made, apt=apt)

@@ -68,23 +68,31 @@ class RegistryClient:
         """The blobs of that repository, as a BlobSource."""
         return RegistryBlobs(self._connection(reference), reference, self._progress)
 
-    def pull(self, reference: RegistryReference, platform: Platform | None = None) -> Image:
+    def pull(
+        self,
+        reference: RegistryReference,
+        platform: Platform | None = None,
+        progress: Progress | None = None,
+    ) -> Image:
         """The image that a reference names; of several platforms, `platform`'s or this machine's.
 
-        Its manifest and config are read now, a layer whenever it is opened.
+        Its manifest and config are read now, a layer whenever it is opened. That is told to
+        `progress`, or else to the client's own.
 
         Raises:
             BuildError: there is no such image.
             IntegrityError: it is not what it says it is.
             RegistryError: the registry refuses, or can't be reached.
         """
-        return select_image(*self._found(reference), None, platform)
+        return select_image(*self._found(reference, progress), None, platform)
 
     def pull_all(self, reference: RegistryReference) -> Named:
         """As `pull`, with the images of all platforms."""
         return select_all(*self._found(reference))
 
-    def _found(self, reference: RegistryReference) -> tuple[RegistryBlobs, Document]:
+    def _found(
+        self, reference: RegistryReference, progress: Progress | None = None
+    ) -> tuple[RegistryBlobs, Document]:
         """What a reference names, as an index of that one thing, and where its blobs are."""
         manifest = self.find_manifest(reference)
         if manifest is None:
@@ -92,7 +100,8 @@ class RegistryClient:
                 f"{reference}: the registry has no such image",
                 hint="is it spelled right, and are you logged in?",
             )
-        source = self.blobs(reference)
+        connection = self._connection(reference)
+        source = RegistryBlobs(connection, reference, progress or self._progress)
         source.add(manifest)
         return source, Document(str(reference), {"manifests": [manifest.descriptor.to_json()]})
 

@@ -106,9 +106,9 @@ def test_a_base_of_thirty_layers_is_read_once(
 
 
 def test_a_base_that_shares_layers_is_fetched_by_the_layer(
-    server: Server, tmp_path: Path, layers: list[FileLayer]
+    server: Server, tmp_path: Path, layers: list[FileLayer], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """29 of 30 shared: one is fetched. The same again, under whatever name: none."""
+    """29 of 30 shared: one is fetched, and told. The same again, under whatever name: none."""
     with fault_proxy(server.address) as proxy:
         at = f"{proxy.address}/shared"
         first = pushed(f"{at}/base:1", layers)
@@ -119,8 +119,11 @@ def test_a_base_that_shares_layers_is_fetched_by_the_layer(
 
         newer = file_layer(tmp_path, {"etc/passwd": b"newer:x:5:5\n"})
         second = pushed(f"{at}/base:2", [*layers[1:], newer])
+        capsys.readouterr()
         assert main(["lock", spec_on(f"{at}/base:2", tmp_path)]) == 0
         assert read_of(proxy, second) == [newer.digest]
+        told = capsys.readouterr().err
+        assert f"pulling {newer.digest[7:19]}" in told
         lock = (tmp_path / "pylock.toml").read_text()
         assert "newer:x:5:5" in lock
         assert 'six = "1.16.0"' in lock
