@@ -40,6 +40,7 @@ class Plugin:
         apt_packages: Debian packages.
         env: environment variables; those of a spec go over them.
         python: the Pythons that it works with, as a version specifier; empty for all.
+        python_why: what holds it to those; empty where nothing does.
         from_source: those of its packages, or of what they need, that have no wheels.
         modules: what is importable in an image that has it.
         needs: what else it needs, by kind, and why.
@@ -54,6 +55,7 @@ class Plugin:
     apt_packages: tuple[str, ...]
     env: Mapping[str, str]
     python: str
+    python_why: str
     from_source: tuple[str, ...]
     modules: tuple[str, ...]
     needs: Mapping[Need, str]

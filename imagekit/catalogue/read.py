@@ -99,6 +99,14 @@ def _specifier(document: Mapping[str, Any], key: str) -> str:
     return text
 
 
+def _python_why(document: Mapping[str, Any], key: str) -> str:
+    if "python" in document:
+        return _text(document, key)
+    if key in document:
+        raise ValueError(f"{key} says why of no python")
+    return ""
+
+
 def _limits(document: Mapping[str, Any], key: str) -> tuple[Limit, ...]:
     tables = document.get(key, [])
     if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
@@ -119,6 +127,7 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any], str], Any]] = {
     "apt_packages": _texts,
     "env": _mapping,
     "python": _specifier,
+    "python_why": _python_why,
     "from_source": _texts,
     "modules": _texts,
     "needs": _needs,

@@ -64,7 +64,7 @@ def _explained(plugin: Plugin, apart: list[Conflict]) -> Iterator[str]:
     rows = {
         "task types": ", ".join(plugin.task_types),
         "runs in": plugin.runs,
-        "python": plugin.python,
+        "python": f"{plugin.python} ({plugin.python_why})" if plugin.python else "",
         "packages": ", ".join(plugin.packages),
         "apt packages": ", ".join(plugin.apt_packages),
         "variables": ", ".join(f"{name}={value}" for name, value in plugin.env.items()),

@@ -20,6 +20,7 @@ from imagekit.lock.oci_base import describe, open_base, open_locked, section_of
 from imagekit.lock.probe import BaseFacts
 from imagekit.progress import Progress
 from imagekit.spec.model import ImageSpec
+from imagekit.spec.plugins import plugins_refusing
 
 DEFAULT_PYTHON_VERSION = "3.11"
 """Of the embedded base when the spec names none; never that of the machine that builds."""
@@ -55,8 +56,11 @@ def resolve_base(
     name = _image_name(spec)
     if name is not None:
         wanted = (name, folder, platform, spec.python_version, spec.python_exec)
-        return answers.once(("base", *wanted), lambda: _image_base(*wanted, progress))
+        found = answers.once(("base", *wanted), lambda: _image_base(*wanted, progress))
+        _refuse_plugins(spec, ".".join(found.target.python_version.split(".")[:2]))
+        return found
     version = spec.python_version or DEFAULT_PYTHON_VERSION
+    _refuse_plugins(spec, version)
     mirrors = find_mirrors(environ, spec.builder_options)
     base = answers.once(
         ("Debian", version, platform, mirrors),
@@ -102,6 +106,15 @@ def _apt_base(facts: BaseFacts) -> AptBase:
         keys=facts.apt_keys,
         sources=facts.apt_sources,
     )
+
+
+def _refuse_plugins(spec: ImageSpec, version: str) -> None:
+    """Before packages are resolved: what no package index can mend."""
+    for message, hint, _ in plugins_refusing(spec, version):
+        raise LockError(
+            f"{message}; the base has Python {version}",
+            hint=f"{hint}: base_image names such a base",
+        )
 
 
 def _refuse_other_interpreter(spec: ImageSpec, path: str) -> None:

@@ -38,6 +38,12 @@ def wrong_plugins(spec: ImageSpec) -> Iterator[Wrong]:
         yield f"plugins: {conflict}", hint, written[conflict.second.name]
 
 
+def plugins_refusing(spec: ImageSpec, version: str) -> Iterator[Wrong]:
+    """The plugins of `spec` that don't work with the Python that its base has, X.Y."""
+    for name in spec.plugins:
+        yield from _wrong_python(find_plugin(name), version, name)
+
+
 def with_plugins(spec: ImageSpec) -> ImageSpec:
     """`spec` with what its plugins need among its packages, apt packages and variables.
 
@@ -59,5 +65,5 @@ def _joined(lists: Sequence[Sequence[str]]) -> list[str]:
 
 def _wrong_python(plugin: Plugin, version: str | None, name: str) -> Iterator[Wrong]:
     if version is not None and plugin.python and version not in SpecifierSet(plugin.python):
-        message = f"plugins: {plugin.name} does not work with Python {version}"
+        message = f"plugins: {plugin.name} does not work with Python {version}: {plugin.python_why}"
         yield message, f"it takes python_version {plugin.python}", name

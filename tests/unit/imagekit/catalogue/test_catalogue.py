@@ -64,6 +64,8 @@ def test_plugins_that_share_an_image_agree_on_variables() -> None:
         (LEAST + 'packages = "a"', "packages is no list of texts"),
         (LEAST + 'packages = ["a >> 1"]', "'a >> 1' is no requirement"),
         (LEAST + 'python = "three"', "python 'three' is no version specifier"),
+        (LEAST + 'python = "<3.14"', "python_why is missing or no text"),
+        (LEAST + 'python_why = "wheels"', "python_why says why of no python"),
         (LEAST + "env = {A = 1}", "env is no table of texts"),
         (LEAST + 'needs = {jre = "?"}', "needs has keys beyond java, mpi"),
         (LEAST + 'limits = ["a<2"]', "limits is no array of tables"),

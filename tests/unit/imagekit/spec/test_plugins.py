@@ -61,7 +61,7 @@ def test_each_cell_of_a_matrix_has_its_own(tmp_path: Path) -> None:
         ("plugins:\n- qqqqqq\n", "(`imagekit plugins` lists them)"),
         (
             "plugins:\n- whylogs\npython_version: 3.12\n",
-            "spec.yaml:2: plugins: whylogs does not work with Python 3.12 (it takes ",
+            "spec.yaml:2: plugins: whylogs does not work with Python 3.12: whylogs-sketching ",
         ),
         (
             "name: a\nplugins:\n- vaex\n- dask\n",
