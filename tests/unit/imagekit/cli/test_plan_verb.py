@@ -78,7 +78,7 @@ def test_what_can_not_be_planned_is_refused(spec: Path, capsys: pytest.CaptureFi
 
 
 def test_a_plan_loads_no_more_than_it_needs(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """On a warm machine: no registry, engine or resolver, and of others what reads YAML and words."""
+    """On a warm machine: no registry, engine or resolver; of others what reads YAML and words."""
     assert main(["build", str(spec)]) == 0
     digest = capsys.readouterr().out.strip().partition("@")[2]
     run("plan", str(spec))  # notes which runtime the installed files come to
