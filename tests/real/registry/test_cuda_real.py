@@ -152,6 +152,28 @@ def test_the_loaders_cache_is_what_ldconfig_would_make(plain: Plain) -> None:
     assert json.loads(done.stdout) == {"o0": True}, done.stderr
 
 
+def test_why_names_what_the_loader_was_told_by(plain: Plain, tmp_path: Path) -> None:
+    """A wheel that is another one changes its cache; without `cuda` there is none."""
+    text = plain.spec.read_text()
+    spec = tmp_path / "spec.yaml"
+    (tmp_path / "src").symlink_to(plain.spec.parent / "src")
+
+    def causes(text: str) -> dict[str, tuple[str, str, str]]:
+        spec.write_text(text)
+        plain.host.lock(spec)
+        image = f"oci:{plain.spec.parent / 'layout'}"
+        done = plain.host.run("why", spec, image, "--output", "json")
+        found = json.loads(done.stdout)["changes"]
+        return {
+            each["layer"].split()[0]: (each["became"], each["cause"]["kind"], each["cause"]["name"])
+            for each in found
+        }
+
+    other = causes(text.replace("nvtx-cu12==12.6.77", "nvtx-cu12==12.4.127"))
+    assert other["loader's"] == ("changed", "lock", "nvidia-nvtx-cu12")
+    assert causes(text.replace("cuda: '12.6'", ""))["loader's"] == ("gone", "field", "cuda")
+
+
 def test_a_base_brings_cuda_and_what_ships_twice_is_told(plain: Plain, tmp_path: Path) -> None:
     """In bytes of the wheel whose library the base has too, when locked and in the plan."""
     spec = based(plain, tmp_path, "cuda: '12.6'\ncudnn: '9'\npackages: [nvidia-nvtx-cu12==12.6.77]")
