@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Sequence
@@ -54,3 +55,5 @@ class _Attached:
 
     def close(self) -> None:
         self._raw.close()
+        with contextlib.suppress(OSError):
+            self._reader.close()

@@ -11,6 +11,7 @@ import contextlib
 import http.client
 import io
 import json
+import re
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import IO, Any, final
@@ -20,6 +21,7 @@ from imagekit.buildkit.endpoint import Endpoint
 from imagekit.errors import EngineError
 
 _TEXT_LIMIT = 1 << 20
+_PUSHED = re.compile(r": digest: (sha256:[0-9a-f]{64}) size: \d+$")
 _ANSWER_SECONDS = 60.0
 """For what an engine answers without any work."""
 
@@ -117,9 +119,7 @@ class Engine:
         digest = ""
         for message in self._messages("POST", path, None, {"X-Registry-Auth": encoded}):
             _refuse(message, f"pushing {repository}:{tag}")
-            aux = message.get("aux")
-            if isinstance(aux, dict) and isinstance(aux.get("Digest"), str):
-                digest = aux["Digest"]
+            digest = pushed_digest(message) or digest
         if not digest:
             raise EngineError(f"pushing {repository}:{tag}: the engine named no digest")
         return digest
@@ -198,6 +198,18 @@ def _document(
 def _refuse(message: Mapping[str, Any], doing: str) -> None:
     if "error" in message:
         raise EngineError(f"{doing}: {message['error']}")
+
+
+def pushed_digest(message: Mapping[str, Any]) -> str:
+    """What a message of a push says the manifest's digest is, or nothing.
+
+    Engines with the containerd image store have it in the line for people alone.
+    """
+    aux = message.get("aux")
+    if isinstance(aux, dict) and isinstance(aux.get("Digest"), str):
+        return str(aux["Digest"])
+    found = _PUSHED.search(str(message.get("status", "")))
+    return "" if found is None else found[1]
 
 
 def _upgrade_request(

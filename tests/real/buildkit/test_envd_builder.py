@@ -17,6 +17,8 @@ from imagekit.builders.serving import served
 from imagekit.buildkit.endpoint import find_endpoint
 from imagekit.buildkit.engine import Engine
 from imagekit.buildkit.status import Event
+from imagekit.buildkit.transport import open_transport
+from imagekit.buildkit.workers import describe
 from imagekit.oci.layout import read_layout
 from imagekit.planning.envd import render_envd
 from imagekit.planning.planner import Plan
@@ -117,10 +119,10 @@ def test_a_step_that_fails_is_one_error_with_its_log(
     assert "Traceback" not in error
 
 
-def test_a_worker_that_can_not_send_images_says_so(
+def test_a_worker_at_an_address_sends_the_image_or_says_that_it_can_not(
     host: Host, folder: Path, tmp_path: Path
 ) -> None:
-    """As one inside an old engine."""
+    """One inside an engine can where that has the containerd image store."""
     for name in ("src", "data"):
         (tmp_path / name).symlink_to(folder / name)
     shutil.copy(folder / "pylock.envd.toml", tmp_path / "pylock.toml")
@@ -128,6 +130,14 @@ def test_a_worker_that_can_not_send_images_says_so(
         write_spec(
             tmp_path / "spec.yaml", builder="envd", builder_options={"address": pipe.address}
         )
-        done = host.run("build", "--locked", tmp_path / "spec.yaml")
-    assert done.returncode == 7
-    assert "exporter" in done.stderr
+        done = host.run("build", "--locked", tmp_path / "spec.yaml", "--to", f"oci:{tmp_path}/made")
+        transport = open_transport(pipe.address, os.environ)
+        able = describe(transport).keeps_manifests
+        transport.close()
+    if able:
+        assert done.returncode == 0, done.stderr
+        compared = host.run("diff", f"oci:{folder}/native", f"oci:{tmp_path}/made")
+        assert compared.returncode == 0, compared.stdout
+    else:
+        assert done.returncode == 7
+        assert "exporter" in done.stderr
