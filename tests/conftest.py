@@ -80,6 +80,7 @@ SERVICES: Mapping[str, Callable[[], str | None]] = {
     "npm": _program("npm"),
     "nginx": lambda: None if os.path.exists("/usr/sbin/nginx") else "no /usr/sbin/nginx",
     "skopeo": _program("skopeo"),
+    "sshd": lambda: None if os.path.exists("/usr/sbin/sshd") else "no /usr/sbin/sshd",
     "strace": _program("strace"),
     "umoci": _program("umoci"),
     "userns": Namespaces(os.environ).probe,
