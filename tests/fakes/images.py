@@ -64,6 +64,17 @@ def image_of(*layers: FileLayer, settings: Settings | None = None) -> Image:
     return assemble(None, additions, settings or Settings())
 
 
+def bare_base(folder: Path, python: str, glibc: str) -> Image:
+    """One that only says which Python and glibc it has; nothing of it runs."""
+    files = {
+        "etc/os-release": b"ID=debian\n",
+        "etc/passwd": b"root:x:0:0::/root:/bin/sh\n",
+        "usr/bin/python3": f"\x7fELF...\x00{python}\x00...".encode(),
+        "usr/lib/x86_64-linux-gnu/libc.so.6": f"\x7fELF stable release version {glibc}.".encode(),
+    }
+    return image_of(file_layer(folder, files))
+
+
 def host_image(folder: Path, settings: Settings | None = None) -> Image:
     """An image with a shell and a few programs of this machine, in two layers, that really runs."""
     files: dict[str, Path] = {}

@@ -18,7 +18,7 @@ import pytest
 from imagekit.lock.sources.host import glibc
 from imagekit.oci.layout import read_layout, write_layout
 from imagekit.oci.unpack import unpack
-from tests.fakes.images import file_layer, image_of
+from tests.fakes.images import bare_base
 from tests.fakes.projects import commit, make_project
 from tests.real.builds import Host, new_host
 
@@ -78,14 +78,7 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def spec(tmp_path: Path, server: Server) -> Path:
     """On a base that has this machine's Python and glibc by name, as a build from source wants."""
-    program = f"\x7fELF...\x00{platform.python_version()}\x00..."
-    files = {
-        "etc/os-release": b"ID=debian\n",
-        "etc/passwd": b"root:x:0:0::/root:/bin/sh\n",
-        "usr/bin/python3": program.encode(),
-        "usr/lib/x86_64-linux-gnu/libc.so.6": f"\x7fELF stable release version {glibc()}.".encode(),
-    }
-    write_layout(image_of(file_layer(tmp_path, files)), tmp_path / "base")
+    write_layout(bare_base(tmp_path, platform.python_version(), glibc()), tmp_path / "base")
     repository = make_project(tmp_path / "repository")
     commit(repository, "v1")
     url = f"git+ssh://{getpass.getuser()}@127.0.0.1:{server.port}{repository}@v1"
