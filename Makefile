@@ -15,7 +15,7 @@ TESTS ?= tests/unit tests/property
 IN_FROM = cd "$${FROM:-.}"; set -eo pipefail
 IMAGEKIT = $(CURDIR)/$(BIN)/imagekit
 
-.PHONY: help demo test installed dist check workflows golden real bench pyz images matrix lock image index login trim requirements clean
+.PHONY: help demo test installed dist check workflows golden real bench pyz images matrix lock refresh proposal image index login trim requirements clean
 
 help: ## Show these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -91,6 +91,17 @@ matrix: $(BIN)/imagekit ## Print what of $SPECS has to be built, also as outputs
 
 lock: $(BIN)/imagekit ## Write the locks of $SPECS
 	@$(IN_FROM); $(IMAGEKIT) lock $$SPECS
+
+refresh: $(BIN)/imagekit ## Take the newest bases and packages of $SPECS: digests in specs, and their locks
+	@$(IN_FROM); $(IMAGEKIT) bases update $$SPECS; $(IMAGEKIT) lock --upgrade $$SPECS
+
+proposal: ## Propose what changed in the checkout as a pull request, from the branch $BRANCH; nothing if nothing did
+	@$(IN_FROM); git add --all; if git diff --cached --quiet; then exit 0; fi; \
+	gh auth setup-git; \
+	git -c user.name=imagekit -c user.email=imagekit@users.noreply.github.com \
+		commit --quiet --message "Refresh the bases and locks of images"; \
+	git push --quiet --force origin "HEAD:refs/heads/$$BRANCH"; \
+	test "$$(gh pr list --head "$$BRANCH" --json number)" != "[]" || gh pr create --fill --head "$$BRANCH"
 
 image: $(BIN)/imagekit ## Build the spec $SPECS, for $PLATFORM alone if it is set; push it if PUSH is true
 	@$(IN_FROM); push=; test "$$PUSH" != true || push=--push; \

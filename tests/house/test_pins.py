@@ -95,7 +95,10 @@ def test_actions_are_pinned_by_commit() -> None:
 
 
 def test_workflows_may_read_and_nothing_else() -> None:
-    """Nothing by default, and each job says what it needs; publishing needs its identity alone."""
+    """Nothing by default, and each job says what it needs; publishing needs its identity alone.
+
+    What opens pull requests runs nothing but that.
+    """
     images = {"contents": "read", "packages": "write"}
     more = {
         ".github/workflows/release.yml: publish": {"id-token": "write"},
@@ -104,6 +107,11 @@ def test_workflows_may_read_and_nothing_else() -> None:
         ".github/workflows/build-images.yml: image": images,
         ".github/workflows/build-images.yml: later": images,
         ".github/workflows/build-images.yml: index": images,
+        ".github/workflows/refresh-images.yml: refresh": {"contents": "read", "packages": "read"},
+        ".github/workflows/refresh-images.yml: proposal": {
+            "contents": "write",
+            "pull-requests": "write",
+        },
     }
     for path, workflow in workflows().items():
         assert workflow["permissions"] == {}, path

@@ -110,3 +110,42 @@ def test_a_pull_request_builds_and_pushes_nothing(fleet: Fleet, server: Server) 
     run_job("image", {**where, **matrix(part)}, fleet)
     assert "PUT" not in server.log.read_text()[before:]
     assert rows(run_job("matrix", where, fleet)["parts"]) == [part]
+
+
+FAKE_GH = """\
+#!/bin/sh
+echo "$@" >> "$GH_CALLS"
+test "$2" != list || echo "[]"
+"""
+
+
+def test_what_a_refresh_changed_is_proposed_once(
+    fleet: Fleet, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a branch of its own, with nothing but the change; without one nothing is asked."""
+    origin = tmp_path_factory.mktemp("origin")
+    subprocess.run(["git", "init", "--quiet", "--bare", origin], check=True)
+    program = origin / "bin" / "gh"
+    program.parent.mkdir()
+    program.write_text(FAKE_GH)
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("GH_CALLS", str(origin / "calls"))
+    monkeypatch.setenv("FROM", str(fleet.root))
+    monkeypatch.setenv("BRANCH", "imagekit/refresh")
+    fleet.write("a", "name: a\n", fleet.project.wheel("alpha"))
+    fleet.commit("begin")
+    fleet.git("remote", "add", "origin", str(origin))
+    propose = ["make", "--silent", "-C", str(ROOT), "proposal"]
+
+    subprocess.run(propose, check=True)
+    assert not (origin / "calls").exists()
+    fleet.lock(fleet.root / "a" / "spec.yaml", [fleet.project.wheel("alpha", "2.0")])
+    subprocess.run(propose, check=True)
+
+    calls = (origin / "calls").read_text().splitlines()
+    assert calls[0] == "auth setup-git"
+    assert calls[2] == "pr create --fill --head imagekit/refresh"
+    shown = ["git", "-C", str(origin), "show", "--name-only", "--format=", "imagekit/refresh"]
+    changed = subprocess.run(shown, check=True, capture_output=True, text=True).stdout
+    assert changed.split() == ["a/pylock.toml"]
