@@ -62,21 +62,23 @@ class Base(Protocol):
 def open_base(spec: ImageSpec, path: Path, lock: Lock, progress: Progress) -> Base:
     """The base that `lock` pins; nothing is downloaded or unpacked yet.
 
-    Of specs that stand on each other it is that of the first, whose options and folder count.
+    Of specs that stand on each other it is that of the first, whose folder counts; mirrors are
+    named by the options of both.
     """
     first = lineage(spec, path)[0]
+    options = {**first.spec.builder_options, **spec.builder_options}
     if lock.base["kind"] == "debian":
-        return _DebianBase(first.spec, lock, progress)
-    return _ImageBase(first.spec, first.path.parent, lock, progress)
+        return _DebianBase(options, lock, progress)
+    return _ImageBase(options, first.path.parent, lock, progress)
 
 
 class _DebianBase:
     image = None
     layer_count = 1
 
-    def __init__(self, spec: ImageSpec, lock: Lock, progress: Progress) -> None:
+    def __init__(self, options: Mapping[str, str], lock: Lock, progress: Progress) -> None:
         self.interpreter = interpreter_name(lock.base, "")
-        self._options = spec.builder_options
+        self._options = options
         self._base = DebianBase.from_dict(lock.base)
         self._progress = progress
         self._made: DebianRoot | None = None
@@ -142,10 +144,12 @@ class _DebianBase:
 
 
 class _ImageBase:
-    def __init__(self, spec: ImageSpec, folder: Path, lock: Lock, progress: Progress) -> None:
+    def __init__(
+        self, options: Mapping[str, str], folder: Path, lock: Lock, progress: Progress
+    ) -> None:
         from imagekit.lock.oci_base import open_locked  # noqa: PLC0415 - registries and layouts
 
-        self._options = spec.builder_options
+        self._options = options
         self._progress = progress
         self.image = open_locked(lock.base, folder, lock.target.platform, progress)
         self.layer_count = len(self.image.layers)

@@ -126,17 +126,15 @@ def _refuse_other_interpreter(spec: ImageSpec, path: str) -> None:
         )
 
 
-def apt_mirrors(spec: ImageSpec, environ: Mapping[str, str], base: AptBase) -> Mirrors:
-    """For packages on `base`: those that `spec` names, the environment's, the machine's, its own.
+def apt_mirrors(options: Mapping[str, str], environ: Mapping[str, str], base: AptBase) -> Mirrors:
+    """For packages on `base`: those of a spec's options, the environment's, the machine's, its own.
 
     Raises:
         LockError: its distribution is none whose packages can be verified.
         FetchError: none is known.
     """
     distribution = release_named(base.release, base.keys).distribution
-    return find_mirrors(
-        environ, spec.builder_options, distribution=distribution, base=lambda: base.sources
-    )
+    return find_mirrors(environ, options, distribution=distribution, base=lambda: base.sources)
 
 
 def _code_name(system: Mapping[str, str]) -> str:

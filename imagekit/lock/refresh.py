@@ -167,8 +167,9 @@ def _on_spec(asked: _Asked, parent: Stood, below: Lock, preferences: Sequence[Lo
 
 
 def _apt(asked: _Asked, first: ImageSpec, platform: str, base: AptBase) -> Mapping[str, Any]:
-    """`first` is the spec whose options name mirrors: that of the base."""
-    mirrors = apt_mirrors(first, asked.environ, base)
+    """`first` is the spec of the base; its options name mirrors too."""
+    options = {**first.builder_options, **asked.spec.builder_options}
+    mirrors = apt_mirrors(options, asked.environ, base)
     wanted = asked.spec.apt_packages
     try:
         found = resolve_apt(wanted, base, platform, mirrors, asked.progress, asked.answers)

@@ -6,7 +6,7 @@ A builder of another package is known by its entry point, and checks its options
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from urllib.parse import urlsplit
 
 GROUP = "imagekit.builders"
@@ -94,6 +94,23 @@ def wrong_options(
             yield name, f"unknown option {name!r}", f"{builder} knows {' and '.join(known)}"
         elif problem := known[name](text):
             yield name, f"builder_options.{name} {problem}", None
+
+
+def unasked_mirrors(
+    options: Iterable[str], *, embedded: bool, adds: bool
+) -> Iterator[tuple[str, str]]:
+    """Each option that names a mirror which nothing is asked of, and what to say.
+
+    `embedded` is whether the base is that of Debian packages, `adds` whether any are added to it.
+    """
+    for option in options:
+        if option.startswith("debian_") and not (embedded or adds):
+            yield (
+                option,
+                f"builder_options.{option} is for base_image: debian, and for apt_packages",
+            )
+        elif option.startswith("ubuntu_") and (embedded or not adds):
+            yield option, f"builder_options.{option} is for apt_packages on an image of Ubuntu"
 
 
 def _registered(name: str) -> bool:

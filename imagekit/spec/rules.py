@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from imagekit.spec.builder_rules import unknown_builder, wrong_options
+from imagekit.spec.builder_rules import unasked_mirrors, unknown_builder, wrong_options
 from imagekit.spec.fields import FIELDS
 from imagekit.spec.finding import Finding
 from imagekit.spec.foreign_locks import is_lock
@@ -121,11 +121,10 @@ def _between_fields(spec: ImageSpec) -> Iterator[Finding]:
     mode = spec.source_copy_mode
     if mode not in (None, "no_copy") and spec.source_root is None:
         yield Finding("source_copy_mode", f"source_copy_mode: {mode} needs source_root")
-    if spec.base_image not in (None, "debian"):
-        for option in spec.builder_options:
-            if option.startswith("debian_"):
-                message = f"builder_options.{option} is for base_image: debian"
-                yield Finding("builder_options", message, item=option)
+    embedded = spec.base_image in (None, "debian")
+    adds = bool(spec.apt_packages or spec.plugins)
+    for option, message in unasked_mirrors(spec.builder_options, embedded=embedded, adds=adds):
+        yield Finding("builder_options", message, item=option)
 
 
 def _of_locks(spec: ImageSpec) -> Iterator[Finding]:

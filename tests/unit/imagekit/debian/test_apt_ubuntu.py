@@ -199,6 +199,20 @@ def test_a_spec_adds_packages_to_those_of_its_base(place: Place) -> None:
         place.build("above")
 
 
+def test_a_spec_on_a_spec_may_name_the_mirror(place: Place) -> None:
+    """Where its base's spec needs none."""
+    place.base({SOURCES: None})
+    place.spec("below", f"{SPEC}name: below\n")
+    uri = place.archive.uri
+    place.spec(
+        "above",
+        "base_image: below.yaml\napt_packages: [tool]\ncompile_bytecode: false\n"
+        f"builder_options: {{ubuntu_mirror: '{uri}', ubuntu_security_mirror: '{uri}'}}\n",
+    )
+    assert chosen(place.lock("above")) == ["library 2.1", "tool 1.0"]
+    assert installed(place.build("above")) == {"library": "2.1", "tool": "1.0"}
+
+
 def test_what_is_not_there_is_told_by_the_spec_that_asks(place: Place) -> None:
     """With its line."""
     place.base()
