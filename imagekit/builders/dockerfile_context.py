@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-import uv
 
 from imagekit.builders.layerings import FLYTE_NAMES, flyte_script
 from imagekit.builders.runtime import runtime_wheel
+from imagekit.builders.uv_program import uv_for
 from imagekit.builders.wheels import Supply, Wheels
 from imagekit.buildkit.tree import Entry, arranged
 from imagekit.errors import BuildError
 from imagekit.files import sha256_of
-from imagekit.layers.host import host_can_run
 from imagekit.layers.tree import Node
 from imagekit.layers.users import passwd_with_task
 from imagekit.layers.venv import PREFIX
@@ -61,7 +60,7 @@ def context_entries(
         BuildError: there is no uv for the platform of the image.
         FetchError: such a wheel is nowhere to be had.
     """
-    entries = [*_environment(plan), *_tools(lock.target.platform)]
+    entries = [*_environment(plan), *_tools(lock.target.platform, progress)]
     for step in plan.steps:
         if isinstance(step, AddUser):
             entries.append(Entry.made("user/etc/passwd", passwd_with_task(step.passwd)))
@@ -127,13 +126,8 @@ def _environment(plan: Plan) -> Iterator[Entry]:
     yield Entry.made(f"{folder}/pyvenv.cfg", venv.settings)
 
 
-def _tools(platform: str) -> Iterator[Entry]:
-    if not host_can_run(platform.partition("/")[2]):
-        raise BuildError(
-            f"there is no uv for {platform} on this machine to install its wheels with",
-            hint="build there",
-        )
-    yield _on_disk("tools/uv", Path(uv.find_uv_bin()), 0o755)
+def _tools(platform: str, progress: Progress) -> Iterator[Entry]:
+    yield _on_disk("tools/uv", uv_for(platform, progress), 0o755)
     for name in _SCRIPTS:
         yield Entry.made(f"tools/{name}", (_PACKAGE / "layers" / name).read_bytes())
     yield Entry.made("tools/imagekit/__init__.py", b"")

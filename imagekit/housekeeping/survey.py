@@ -14,7 +14,7 @@ from imagekit.errors import ImagekitError
 from imagekit.oci.store import Store
 
 KINDS: Mapping[str, tuple[str, ...]] = {
-    "downloads": ("files/sha256/*",),
+    "downloads": ("files/sha256/*", "tools/*"),
     "layers": ("layers/blobs/sha256/*",),
     "bases": ("debian/*", "outlines/sha256/*"),
     "roots": ("roots/*", "rootfs/*"),

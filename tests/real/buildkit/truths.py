@@ -13,6 +13,7 @@ from imagekit.layers.cache import LayerCache
 from imagekit.oci.assemble import Addition, Settings, assemble
 from imagekit.oci.image import Image
 from imagekit.oci.layout import read_layout, write_layout
+from tests.fakes.wheels import make_wheel
 from tests.real.buildkit.hostile import SPEC as HOSTILE
 from tests.real.buildkit.hostile import write_project
 from tests.real.builds import REPOSITORY
@@ -97,6 +98,24 @@ def requirements(root: Path) -> Spec:
     return {**_PLAIN, "name": "truth/requirements", "requirements": "requirements.txt"}
 
 
+def wheels(root: Path) -> Spec:
+    """A wheel of no index, with all that a wheel can bring: scripts, launchers, headers, data."""
+    made = make_wheel(
+        root,
+        {
+            "thing/__init__.py": b"def main() -> None: ...\n",
+            "thing-1.0.data/scripts/thing-run": b"#!python\nimport thing\n",
+            "thing-1.0.data/scripts/thing.sh": b"#!/bin/sh\necho thing\n",
+            "thing-1.0.data/data/share/thing/some text": b"1",
+            "thing-1.0.data/headers/thing.h": b"int thing;\n",
+            "thing-1.0.data/platlib/thing_other.py": b"x = 1\n",
+            "thing-1.0.dist-info/entry_points.txt": b"[console_scripts]\nthing = thing:main\n",
+        },
+        executable=frozenset({"thing-1.0.data/scripts/thing.sh"}),
+    )
+    return {**_PLAIN, "name": "truth/wheels", "packages": [f"thing @ {made.path.as_uri()}"]}
+
+
 def plugin(root: Path) -> Spec:
     """What a plugin adds."""
     del root
@@ -147,7 +166,7 @@ def cuda_base(image: Image) -> Image:
 
 
 SMALL = (modes, requirements)
-SLOW = (hello, iris, hostile, apt, plugin, cuda, cuda_wheels, large)
+SLOW = (hello, iris, hostile, apt, wheels, plugin, cuda, cuda_wheels, large)
 
 
 def write_truth(of: Callable[[Path], Spec], root: Path) -> None:
