@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
-from concurrent.futures import Future
-from typing import Any, TypeVar, final
+from typing import TYPE_CHECKING, Any, TypeVar, final
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _Answer = TypeVar("_Answer")
 
@@ -24,6 +26,8 @@ class Answers:
 
         `question` names all that the answer depends on, and of which kind it is.
         """
+        from concurrent.futures import Future  # noqa: PLC0415 - plans ask nothing
+
         with self._guard:
             asked = self._known.get(question)
             answer: Future[Any] = self._known.setdefault(question, Future())

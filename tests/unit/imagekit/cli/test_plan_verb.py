@@ -21,7 +21,7 @@ OURS_AT_MOST = 105
 """Modules of imagekit that a plan loads; it was 99 when this was written."""
 
 OURS = ("imagekit.registry", "imagekit.engines", "imagekit.oci.unpack", "imagekit.lock.refresh")
-UNNEEDED = {"csv", "difflib", "http.client", "netrc", "random", "shlex", "subprocess"}
+UNNEEDED = {"csv", "difflib", "http.client", "logging", "netrc", "random", "shlex", "subprocess"}
 """Of the standard library, what takes its milliseconds and a plan does without."""
 
 
