@@ -29,7 +29,6 @@ from imagekit.oci.index import Named, documents_of, images_of
 from imagekit.paths import data_directory
 from imagekit.progress import Silent
 from imagekit.receipts.again import receipt_path
-from imagekit.receipts.in_engine import engine_place
 from imagekit.receipts.reading import unchanged
 from imagekit.receipts.watch import Watch, current
 from imagekit.registry.reference import RegistryReference, is_loopback
@@ -105,6 +104,10 @@ def _stands(watch: Watch, image: Image) -> bool:
 def _places(image: Image, to: Sequence[str], *, push: bool) -> Iterator[dict[str, Any] | None]:
     """How each place is looked into; None for one that can't be."""
     if not is_native(image.spec):
+        from imagekit.receipts.in_engine import (  # noqa: PLC0415 - native builds ask no engine
+            engine_place,
+        )
+
         alone = image.spec.builder == "docker" and not to and not push
         yield engine_place(image.built) if alone else None
         return

@@ -7,7 +7,6 @@ what could be a secret before people see it.
 
 from __future__ import annotations
 
-import email.utils
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -77,6 +76,8 @@ def retry_after(value: str) -> float | None:
     text = value[:100].strip()
     if text.isdecimal():
         return float(text[:9])
+    import email.utils  # noqa: PLC0415 - few answers name a date
+
     date = email.utils.parsedate_tz(text)
     return None if date is None else max(0.0, email.utils.mktime_tz(date) - time.time())
 
