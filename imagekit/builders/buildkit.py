@@ -28,7 +28,7 @@ from imagekit.builders.layerings import annotations_of
 from imagekit.builders.model import BuildRequest, Built
 from imagekit.builders.naming import common_tag
 from imagekit.builders.steps import StepTasks
-from imagekit.builders.worker_options import addresses, caches, certificates
+from imagekit.builders.worker_options import addresses, certificates, exports, imports
 from imagekit.buildkit.solve import Request, solve
 from imagekit.buildkit.transport import Transport, open_transport
 from imagekit.buildkit.workers import describe
@@ -128,13 +128,13 @@ class _Platform:
 
     def _solve(self, given: Input, exporter: str, attributes: Mapping[str, str]) -> dict[str, str]:
         request = self.prepared.request
-        options = request.spec.builder_options
+        options, folder = request.spec.builder_options, request.spec_path.parent
         wanted = Request(
             given.options,
             exporter,
             attributes,
-            caches(options.get("cache_from", "")),
-            caches(options.get("cache_to", "")),
+            imports(options.get("cache_from", ""), folder),
+            exports(options.get("cache_to", ""), folder),
             given.entitlements,
         )
         return solve(self.worker, wanted, given.offer, StepTasks(request.progress))

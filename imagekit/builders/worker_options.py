@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from imagekit.buildkit.cache_folder import CacheFolder
 from imagekit.buildkit.endpoint import Certificates
 from imagekit.buildkit.solve import Cache
 from imagekit.errors import BuildError
@@ -57,26 +60,48 @@ def certificates(options: Mapping[str, str], folder: Path) -> Certificates | Non
     return Certificates(paths[0], paths[1], paths[2])
 
 
-def caches(text: str) -> tuple[Cache, ...]:
-    """Those of `type=registry,ref=HOST/NAME;type=gha,...`, as `docker buildx` writes each.
+def imports(text: str, folder: Path) -> tuple[Cache, ...]:
+    """The caches of `cache_from`, as `docker buildx` writes each: `type=registry,ref=HOST/NAME`.
 
-    A name alone is a registry's.
+    A name alone is a registry's; `;` stands between several. Paths are relative to `folder`. A
+    folder that nothing was kept in yet is left out.
 
-    Raises BuildError for what is none.
+    Raises BuildError for what is no cache.
     """
-    return tuple(_cache(item.strip()) for item in text.split(";") if item.strip())
+    found = (_cache(item, "src", folder) for item in _items(text))
+    return tuple(cache for cache in map(_pinned, found) if cache is not None)
 
 
-def _cache(text: str) -> Cache:
+def exports(text: str, folder: Path) -> tuple[Cache, ...]:
+    """Those of `cache_to`, likewise; nothing is left out."""
+    return tuple(_cache(item, "dest", folder) for item in _items(text))
+
+
+def _items(text: str) -> list[str]:
+    return [item.strip() for item in text.split(";") if item.strip()]
+
+
+def _cache(text: str, place: str, folder: Path) -> Cache:
     if "=" not in text:
         return Cache("registry", {"ref": text})
     options = dict(pair.strip().partition("=")[::2] for pair in text.split(","))
     kind = options.pop("type", "")
     if not kind:
         raise BuildError(f"{text!r} is no cache", hint="write type=registry,ref=HOST/NAME")
-    if kind == "local":
-        raise BuildError(
-            f"{text!r}: a cache in a folder of this machine is not supported yet",
-            hint="a registry can hold it: type=registry,ref=HOST/NAME",
-        )
-    return Cache(kind, options)
+    if kind != "local":
+        return Cache(kind, options)
+    if not options.get(place):
+        raise BuildError(f"{text!r} names no folder", hint=f"write type=local,{place}=FOLDER")
+    path = Path(os.path.abspath(folder / options.pop(place)))
+    kept = CacheFolder(path, options.pop("tag", "latest"))
+    return Cache(kind, {**options, place: kept.identifier}, kept)
+
+
+def _pinned(cache: Cache) -> Cache | None:
+    """A worker reads a folder's cache by its digest."""
+    if cache.folder is None:
+        return cache
+    digest = cache.folder.digest()
+    if digest is None:
+        return None
+    return replace(cache, options={**cache.options, "digest": digest})

@@ -73,4 +73,9 @@ MESSAGES = {
     "BlobInfo": "1 digest:string, 2 size:int64",
     "ReadContentRequest": "1 digest:string, 2 offset:int64, 3 size:int64",
     "ReadContentResponse": "1 offset:int64, 2 data:bytes",
+    "WriteContentRequest": (
+        "1 action:int64, 2 ref:string, 3 total:int64, 4 expected:string, 5 offset:int64, "
+        "6 data:bytes"
+    ),
+    "WriteContentResponse": "1 action:int64, 4 offset:int64, 5 total:int64, 6 digest:string",
 }

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, TypeAlias, final
 
 import grpc
 
+from imagekit.buildkit.cache_folder import CacheFolder
 from imagekit.buildkit.content import Content
 from imagekit.buildkit.filesync import FileSync
 from imagekit.buildkit.rpc import codecs
@@ -53,6 +54,7 @@ class Offer:
         login: the user's credentials for a registry's host, or None.
         result: takes the tar that an exporter sends back.
         images: what named contexts of the kind oci-layout refer to.
+        folders: caches of this machine's, to read and to write.
         shared_key: builds with the same key share the worker's copy of the trees.
     """
 
@@ -61,6 +63,7 @@ class Offer:
     login: Callable[[str], Login | None] = _no_login
     result: BinaryIO | None = None
     images: Sequence[Image] = ()
+    folders: Sequence[CacheFolder] = ()
     shared_key: str = "imagekit"
 
 
@@ -131,8 +134,9 @@ class Session:
             found["moby.filesync.v1.FileSend"] = {
                 "DiffCopy": streams(self._take, "BytesMessage", "BytesMessage")
             }
-        if self._offer.images:
-            found["containerd.services.content.v1.Content"] = Content(self._offer.images).methods()
+        if self._offer.images or self._offer.folders:
+            content = Content(self._offer.images, self._offer.folders)
+            found["containerd.services.content.v1.Content"] = content.methods()
         return found
 
     def _secret(self, asked: dict[str, Any], context: grpc.ServicerContext) -> dict[str, Any]:

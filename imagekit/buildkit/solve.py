@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, final
 
 import grpc
 
 from imagekit.buildkit import rpc
+from imagekit.buildkit.cache_folder import CacheFolder
 from imagekit.buildkit.given import Given, give
 from imagekit.buildkit.session import Offer, Session
 from imagekit.buildkit.status import Listener, Reader
@@ -30,10 +32,14 @@ _PARSE = ("dockerfile parse error", "failed to create LLB definition", "failed t
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """A cache to read from or to write to, as BuildKit names its kinds: `registry`, `local`..."""
+    """A cache to read from or to write to, as BuildKit names its kinds: `registry`, `local`...
+
+    `folder` is where one of the kind `local` lies.
+    """
 
     kind: str
     options: Mapping[str, str]
+    folder: CacheFolder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,11 @@ class Request:
     given: Given | None = None
 
     def message(self, reference: str, session: str) -> dict[str, Any]:
-        frontend = {"Frontend": _FRONTEND, "FrontendAttrs": dict(self.options)}
+        attributes = dict(self.options)
+        if self.cache_from:
+            # The frontend is what asks for its steps, so it has to know, too.
+            attributes["cache-imports"] = json.dumps(_entries(self.cache_from))
+        frontend = {"Frontend": _FRONTEND, "FrontendAttrs": attributes}
         return {
             "Ref": reference,
             "Session": session,
@@ -82,11 +92,17 @@ def solve(
         ImagekitError: something of this machine's that the worker asked for could not be given.
     """
     build = _Build(transport, listener)
-    with terminable(), Session(transport, offer) as session:
+    folders = [each.folder for each in (*request.cache_from, *request.cache_to) if each.folder]
+    with terminable(), Session(transport, replace(offer, folders=folders)) as session:
         try:
-            return build.run(request, session.identifier)
+            response = build.run(request, session.identifier)
         except grpc.RpcError as error:
             raise session.failure or build.explained(error) from error
+    written = response.get("cache.manifest")
+    for cache in request.cache_to:
+        if cache.folder is not None and written:
+            cache.folder.keep(json.loads(written))
+    return response
 
 
 @final

@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -98,7 +98,16 @@ def write_layout(image: Named, directory: Path, reference: str | None = None) ->
             _place(layer, blobs.path(layer.digest))
         for blob, data in documents_of(image).items():
             _replace(blobs.path(blob), data)
-        _replace(directory / INDEX_FILE, _index_with(directory, image, reference))
+        _name(directory, named(image, reference).to_json(), reference)
+
+
+def add_to_layout(directory: Path, descriptor: Mapping[str, Any], reference: str) -> None:
+    """Name a manifest whose blobs lie in the layout; the layout is made if it is none yet."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with locked(directory):
+        if not (directory / LAYOUT_FILE).exists():
+            _replace(directory / LAYOUT_FILE, LAYOUT_BYTES)
+        _name(directory, {**descriptor, "annotations": {REFERENCE_NAME: reference}}, reference)
 
 
 def named(image: Named, reference: str | None) -> Descriptor:
@@ -118,7 +127,7 @@ def copy_layer(layer: Layer, target: BinaryIO) -> None:
         raise IntegrityError(f"layer {layer.digest}: {count} bytes, not {layer.size_bytes}")
 
 
-def _index_with(directory: Path, image: Named, reference: str | None) -> bytes:
+def _name(directory: Path, descriptor: Mapping[str, Any], reference: str | None) -> None:
     index: dict[str, Any] = dict(EMPTY_INDEX)
     if (directory / INDEX_FILE).exists():
         index = dict(read_index(directory).members)
@@ -127,8 +136,8 @@ def _index_with(directory: Path, image: Named, reference: str | None) -> bytes:
         for item in Document(str(directory), index).objects("manifests")
         if item.text_map("annotations").get(REFERENCE_NAME) != reference
     ]
-    index["manifests"] = [*others, named(image, reference).to_json()]
-    return encode(index)
+    index["manifests"] = [*others, descriptor]
+    _replace(directory / INDEX_FILE, encode(index))
 
 
 def _place(layer: Layer, target: Path) -> None:

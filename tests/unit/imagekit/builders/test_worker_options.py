@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from imagekit.builders.worker_options import addresses, caches, certificates
+from imagekit.builders.worker_options import addresses, certificates, exports, imports
+from imagekit.buildkit.cache_folder import CacheFolder
 from imagekit.buildkit.endpoint import Certificates
 from imagekit.buildkit.solve import Cache
 from imagekit.errors import BuildError
@@ -47,11 +48,28 @@ def test_certificates_are_relative_to_the_spec() -> None:
         certificates({"tls_cert": "c"}, Path("/spec"))
 
 
-def test_caches_are_written_as_buildx_writes_them() -> None:
-    """Several with semicolons; a name alone is a registry's."""
-    assert caches("type=registry,ref=reg.example/c,mode=max; reg.example/d") == (
+def test_caches_are_written_as_buildx_writes_them(tmp_path: Path) -> None:
+    """Several with semicolons; a name alone is a registry's; a folder is relative to the spec."""
+    assert exports("type=registry,ref=reg.example/c,mode=max; reg.example/d", tmp_path) == (
         Cache("registry", {"ref": "reg.example/c", "mode": "max"}),
         Cache("registry", {"ref": "reg.example/d"}),
     )
-    with pytest.raises(BuildError, match="not supported yet"):
-        caches("type=local,dest=cache")
+    (kept,) = exports("type=local,dest=cache,mode=max", tmp_path)
+    assert kept.folder is not None
+    assert kept.options == {"dest": kept.folder.identifier, "mode": "max"}
+    for text in ("type=local,src=cache", "ref=reg.example/c"):
+        with pytest.raises(BuildError):
+            exports(text, tmp_path)
+
+
+def test_a_folder_is_read_by_what_was_kept_there_last(tmp_path: Path) -> None:
+    """One without anything is left out; others' names in it stay."""
+    assert imports("type=local,src=cache", tmp_path) == ()
+    CacheFolder(tmp_path / "cache", "other").keep({"digest": f"sha256:{'b' * 64}", "size": 1})
+    folder = CacheFolder(tmp_path / "cache")
+    for letter in "ca":
+        folder.keep({"digest": f"sha256:{letter * 64}", "size": 1})
+    (found,) = imports("type=local,src=cache", tmp_path)
+    assert found.options == {"src": folder.identifier, "digest": f"sha256:{'a' * 64}"}
+    (other,) = imports(f"type=local,src={tmp_path}/cache,tag=other", tmp_path)
+    assert other.options["digest"] == f"sha256:{'b' * 64}"
