@@ -48,7 +48,7 @@ LIARS = {
     "answers half": Liar("half", "no whole answer"),
     "answers no JSON": Liar("garbage", "no whole answer"),
     "answers other JSON": Liar("scalar", "no model, not org/model"),
-    "answers without end": Liar("endless", "too long"),
+    "answers without end": Liar("endless", "no whole answer"),
     "speaks no HTTP": Liar("banner", "no whole answer"),
     "redirects": Liar("redirect", "answers 307"),
     "fails inside": Liar("error", "answers 500"),

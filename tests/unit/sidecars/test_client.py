@@ -59,6 +59,14 @@ def test_half_an_answer_is_none(script: Script) -> None:
         server.ask("GET", "/v1/models", until=server.clock() + 30)
 
 
+def test_an_answer_without_end_is_not_read_on(script: Script) -> None:
+    """What is kept of it has a limit."""
+    script.lies = ["endless"]
+    server = Server(script.url)
+    with pytest.raises(http.client.HTTPException, match="the answer is too long"):
+        server.ask("GET", "/v1/models", until=server.clock() + 30)
+
+
 def test_a_wrong_key_is_told_at_once(script: Script) -> None:
     """Waiting would not make it right; with the right one the model answers."""
     script.key = "right"
