@@ -38,10 +38,11 @@ class Progress:
     def add(self, count: int) -> None:
         with self._lock:
             self.done_bytes += count
-            step = (self.total_bytes or 100 * 1024**3) * _STEP_PERCENT // 100 or 1
-            if self.done_bytes // step <= self._said:
+            whole = self.total_bytes or 100 * 1024**3
+            reached = self.done_bytes * 100 // (whole * _STEP_PERCENT)
+            if reached <= self._said:
                 return
-            self._said = self.done_bytes // step
+            self._said = reached
             megabytes = self.done_bytes // 10**6
             if self.total_bytes:
                 percent = min(100, self.done_bytes * 100 // self.total_bytes)

@@ -19,6 +19,7 @@ import pytest
 
 from sidecars.errors import FilesError
 from sidecars.weights.bring import bring, noted
+from sidecars.weights.download import Progress
 from sidecars.weights.lock import lock_files
 from tests.fakes.fake_hub import Hub, serving_hub
 from tests.fakes.http_server import Script, serving
@@ -77,6 +78,17 @@ def test_all_files_of_a_model_come(hub: Hub, tmp_path: Path) -> None:
     assert noted(str(tmp_path / "model")) == {
         path: hashlib.sha256(data).hexdigest() for path, data in FILES.items()
     }
+
+
+def test_the_last_line_says_that_all_came() -> None:
+    """Whatever the sizes of the parts: none before it is counted as the whole."""
+    said: list[str] = []
+    progress = Progress(said.append, 119)
+    for part in (100, 18, 1):
+        progress.add(part)
+    assert [line.partition(":")[0] for line in said] == [
+        *("fetched 84%", "fetched 99%", "fetched 100%")
+    ]
 
 
 def test_what_is_there_is_not_asked_for_again(hub: Hub, tmp_path: Path) -> None:
