@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -72,7 +73,24 @@ def open_base(spec: ImageSpec, path: Path, lock: Lock, progress: Progress) -> Ba
     return _ImageBase(options, first.path.parent, lock, progress)
 
 
-class _DebianBase:
+class _BelowPackages(ABC):
+    """What Debian packages, and what the loader is told of libraries, lie on."""
+
+    def packages(self, section: Mapping[str, object]) -> Sequence[Layering]:
+        from imagekit.builders.apt import apt_layerings  # noqa: PLC0415 - few have any
+
+        return apt_layerings(section, self._context())
+
+    def libraries(self, step: ListLibraries) -> Layering:
+        from imagekit.builders.libraries import libraries_layering  # noqa: PLC0415 - few have any
+
+        return libraries_layering(step, self._context())
+
+    @abstractmethod
+    def _context(self) -> AptContext: ...
+
+
+class _DebianBase(_BelowPackages):
     image = None
     layer_count = 1
 
@@ -98,16 +116,6 @@ class _DebianBase:
                 from_bytes=sum(package.size_bytes for package in self._base.packages),
             )
         ]
-
-    def packages(self, section: Mapping[str, object]) -> Sequence[Layering]:
-        from imagekit.builders.apt import apt_layerings  # noqa: PLC0415 - few have any
-
-        return apt_layerings(section, self._context())
-
-    def libraries(self, step: ListLibraries) -> Layering:
-        from imagekit.builders.libraries import libraries_layering  # noqa: PLC0415 - few have any
-
-        return libraries_layering(step, self._context())
 
     def _context(self) -> AptContext:
         from imagekit.builders.apt import AptContext  # noqa: PLC0415 - as above
@@ -143,7 +151,7 @@ class _DebianBase:
             return self._made
 
 
-class _ImageBase:
+class _ImageBase(_BelowPackages):
     def __init__(
         self, options: Mapping[str, str], folder: Path, lock: Lock, progress: Progress
     ) -> None:
@@ -158,16 +166,6 @@ class _ImageBase:
     def layerings(self, *, bytecode: bool) -> Sequence[Layering]:
         del bytecode
         return []
-
-    def packages(self, section: Mapping[str, object]) -> Sequence[Layering]:
-        from imagekit.builders.apt import apt_layerings  # noqa: PLC0415 - few have any
-
-        return apt_layerings(section, self._context())
-
-    def libraries(self, step: ListLibraries) -> Layering:
-        from imagekit.builders.libraries import libraries_layering  # noqa: PLC0415 - few have any
-
-        return libraries_layering(step, self._context())
 
     def _context(self) -> AptContext:
         from imagekit.builders.apt import AptContext  # noqa: PLC0415 - as above
