@@ -59,6 +59,9 @@ class Base(Protocol):
     def root(self) -> Path:
         """The base unpacked, so that its interpreter can be run. May take long."""
 
+    def unpacked(self) -> Path | None:
+        """What `root` gives, where it lies on this machine already."""
+
 
 def open_base(spec: ImageSpec, path: Path, lock: Lock, progress: Progress) -> Base:
     """The base that `lock` pins; nothing is downloaded or unpacked yet.
@@ -135,6 +138,11 @@ class _DebianBase(_BelowPackages):
     def root(self) -> Path:
         return self._maker().tree().root
 
+    def unpacked(self) -> Path | None:
+        from imagekit.debian.store import cached_root  # noqa: PLC0415 - most plans know all layers
+
+        return cached_root(self._base)
+
     def _base_root(self) -> BaseRoot:
         from imagekit.debian.apt.root import BaseRoot  # noqa: PLC0415 - plans unpack nothing
         from imagekit.debian.releases import content  # noqa: PLC0415
@@ -197,3 +205,8 @@ class _ImageBase(_BelowPackages):
         from imagekit.oci.unpack import cached_root  # noqa: PLC0415 - plans unpack nothing
 
         return cached_root(self.image, cache_directory() / "roots")
+
+    def unpacked(self) -> Path | None:
+        from imagekit.oci.unpack import kept_root  # noqa: PLC0415 - most plans know all layers
+
+        return kept_root(self.image, cache_directory() / "roots")

@@ -161,13 +161,18 @@ class SharedCompiler:
         return root
 
 
-def _identity(root: Path, chosen: Interpreter) -> str | None:
-    from imagekit.lock.interpreter import (  # noqa: PLC0415 - plans compile none
+def unpacked_identity(root: Path, python: str) -> str | None:
+    """What the interpreter at `python` of the base in `root` is; None where that is unknown."""
+    from imagekit.lock.interpreter import (  # noqa: PLC0415 - most plans know all layers
         UnpackedFiles,
         interpreter_identity,
     )
 
-    found = interpreter_identity(UnpackedFiles(root), chosen.python, platform.machine())
+    return interpreter_identity(UnpackedFiles(root), python, platform.machine())
+
+
+def _identity(root: Path, chosen: Interpreter) -> str | None:
+    found = unpacked_identity(root, chosen.python)
     if chosen.identity not in ("", found):
         raise IntegrityError(
             f"the base's {chosen.python} is {found}, and the lock says {chosen.identity}",

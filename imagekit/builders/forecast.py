@@ -8,12 +8,14 @@ so is the image.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, final
 
 from imagekit.builders.base import Base, open_base
+from imagekit.builders.compiling import runs_here, unpacked_identity
 from imagekit.builders.identity import is_native
 from imagekit.builders.layerings import (
     Layering,
@@ -116,7 +118,7 @@ def forecast(spec: ImageSpec, spec_path: Path, lock: Lock, progress: Progress) -
     base = open_base(spec, spec_path, lock, progress)
     plan = plan_of(spec, spec_path, lock, base_layers=base.layer_count)
     made = [*base.layerings(bytecode=with_bytecode(plan)), *layerings(plan, base)]
-    look_up = _look_up(lock) if is_native(spec) else _unknown
+    look_up = _look_up(lock, base) if is_native(spec) else _unknown
     above = [look_up(each) for each in made]
     additions = [
         Addition(found.layer, layering.created_by)
@@ -136,10 +138,35 @@ def forecast(spec: ImageSpec, spec_path: Path, lock: Lock, progress: Progress) -
     )
 
 
-def _look_up(lock: Lock) -> Callable[[Layering], ForecastLayer]:
+def _look_up(lock: Lock, base: Base) -> Callable[[Layering], ForecastLayer]:
     table = {known.recipe: known for known in lock.layers}
-    cache = LayerCache()
+    cache = _Cache(lock, base)
     return lambda layering: _forecast_layer(layering, cache, table)
+
+
+@final
+class _Cache:
+    """The cache as a build asks it: by recipe, then with the interpreter named by its content.
+
+    Of a base that was never unpacked here a build finds that content out, and a plan does not.
+    """
+
+    def __init__(self, lock: Lock, base: Base) -> None:
+        self._lock = lock
+        self._base = base
+        self.layers = LayerCache()
+
+    def find(self, layering: Layering) -> Layer | None:
+        found = self.layers.find(layering.recipe)
+        if found is not None or layering.compiled_by is None or self._interpreter is None:
+            return found
+        return self.layers.find(layering.compiled_by(self._interpreter))
+
+    @functools.cached_property
+    def _interpreter(self) -> str | None:
+        target = self._lock.target
+        root = self._base.unpacked() if runs_here(target.platform) else None
+        return None if root is None else unpacked_identity(root, target.python_path)
 
 
 def _unknown(layering: Layering) -> ForecastLayer:
@@ -153,17 +180,17 @@ def _below(base: Base) -> tuple[ForecastLayer, ...]:
 
 
 def _forecast_layer(
-    layering: Layering, cache: LayerCache, table: Mapping[str, KnownLayer]
+    layering: Layering, cache: _Cache, table: Mapping[str, KnownLayer]
 ) -> ForecastLayer:
     here: Here = "built"
     write = layering.write
-    found: Layer | None = cache.find(layering.recipe)
+    found = cache.find(layering)
     if found is not None:
         here = "reused"
     elif isinstance(write, Job):
         pass  # what it leaves is known when it was run, and then by the cache alone
     elif layering.local and layering.from_bytes <= _AT_ONCE_BYTES:
-        found = cache.make(layering.recipe, lambda w: write(w, _NoSources()))
+        found = cache.layers.make(layering.recipe, lambda w: write(w, _NoSources()))
     elif known := table.get(recipe_key(layering.recipe)):
         found = _TableLayer(known)
     size_bytes = layering.from_bytes if found is None else found.size_bytes

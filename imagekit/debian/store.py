@@ -31,6 +31,12 @@ def cached_tree(base: DebianBase, *, directory: Path | None = None) -> Tree | No
     return _load(_place(base, directory))
 
 
+def cached_root(base: DebianBase) -> Path | None:
+    """Where the unpacked base lies, if it was made on this machine before; it is not looked at."""
+    place = _place(base, None)
+    return place / _ROOT if used(place) else None
+
+
 def unpack_tree(
     base: DebianBase, debs: Mapping[str, Path], *, directory: Path | None = None
 ) -> Tree:

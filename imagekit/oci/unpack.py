@@ -62,21 +62,30 @@ def cached_root(image: Image, cache: Path, limits: Limits = DEFAULT_LIMITS) -> P
 
     Never written to afterwards. Two at once both get a whole one.
     """
-    kind = "root" if os.geteuid() == 0 else "user"
-    place = cache / f"{chain_id(image).removeprefix('sha256:')}-{kind}"
-    root = place / "root"
-    if used(place):
+    if root := kept_root(image, cache):
         return root
+    root = _place(image, cache) / "root"
     with scratch_directory(cache) as work:
         (work / "root").mkdir()
         (work / "root").chmod(0o755)
         unpack(image, work / "root", limits)
         try:
-            work.rename(place)
+            work.rename(root.parent)
         except OSError:
             if not root.is_dir():
                 raise
     return root
+
+
+def kept_root(image: Image, cache: Path) -> Path | None:
+    """What `cached_root` made before; None where it would have to unpack."""
+    place = _place(image, cache)
+    return place / "root" if used(place) else None
+
+
+def _place(image: Image, cache: Path) -> Path:
+    kind = "root" if os.geteuid() == 0 else "user"
+    return cache / f"{chain_id(image).removeprefix('sha256:')}-{kind}"
 
 
 def chain_id(image: Image) -> str:

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.network
 
 SMALL = ("cryptography", "flask", "lxml", "pandas", "pillow", "pip", "requests")
 LARGE = ("jupyterlab", "matplotlib", "pandas", "pip", "pyarrow", "scikit-learn", "xgboost")
+INSTALLED_BY_DEBIAN = re.compile(r'bytecode\\":[^{}]*python3\.11-minimal=')
 TASK = "def double(x: int) -> int:\n    return 2 * x\n"
 
 
@@ -143,8 +144,29 @@ def test_other_bases_with_its_interpreter_share_its_layers(made: Made, tmp_path:
     assert [] == re.findall(r"making (\S+)", done.stderr)
 
 
+def test_a_plan_finds_layers_by_the_interpreter_as_the_build_does(made: Made) -> None:
+    """Made on another base, they are known by what its interpreter is, not by Debian's name."""
+    planned = json.loads(plan(made))
+    recipes = made.host.cache / "layers" / "recipes"
+    named = [path for path in recipes.iterdir() if INSTALLED_BY_DEBIAN.search(path.read_text())]
+    assert len(named) > len(SMALL)
+    for path in named:
+        path.unlink()
+
+    assert json.loads(plan(made)) == planned
+    assert (planned["digest"], planned["unknown"]) == (made.digest, [])
+    assert made.host.build(made.spec) == made.digest
+
+
+def plan(made: Made) -> str:
+    return output_of(made.host.run("plan", "--locked", "--output", "json", made.spec))
+
+
 def output(*command: str | Path) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return output_of(subprocess.run(command, capture_output=True, text=True, check=False))
+
+
+def output_of(done: subprocess.CompletedProcess[str]) -> str:
     assert done.returncode == 0, done.stderr
     return done.stdout
 
