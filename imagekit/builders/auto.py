@@ -10,37 +10,43 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from imagekit.builders.unrunnable import lacks_to_run
 from imagekit.errors import EngineError
+from imagekit.lock.file import lock_path, read
 from imagekit.lock.model import Lock
 from imagekit.progress import Progress
 from imagekit.spec.builder_rules import AUTO, OPTIONS
 from imagekit.spec.model import ImageSpec
+from imagekit.spec.parent import lineage
 
 
 def settled(
     spec: ImageSpec,
+    path: Path,
     locks: Sequence[Lock],
     environ: Mapping[str, str] = os.environ,
     progress: Progress | None = None,
 ) -> ImageSpec:
-    """The spec with the builder that `auto` comes to; any other spec as it is.
+    """The spec at `path` with the builder that `auto` comes to; any other spec as it is.
 
     `progress` is told which one, and why.
     """
     if spec.builder != AUTO:
         return spec
-    name, why = choose(spec, locks, environ)
+    name, why = choose(spec, path, locks, environ)
     if progress is not None:
         progress.task(f"builder: auto is {name}, {why}").done()
     options = {k: v for k, v in spec.builder_options.items() if k in OPTIONS[name]}
     return dataclasses.replace(spec, builder=name, builder_options=options)
 
 
-def choose(spec: ImageSpec, locks: Sequence[Lock], environ: Mapping[str, str]) -> tuple[str, str]:
+def choose(
+    spec: ImageSpec, path: Path, locks: Sequence[Lock], environ: Mapping[str, str]
+) -> tuple[str, str]:
     """The builder's name, and the reason as the rest of a sentence."""
-    lacking = _native_lacks(spec, locks, environ)
+    lacking = _native_lacks(spec, path, locks, environ)
     if lacking is None:
         return "native", "which can do all of this spec"
     from imagekit.builders.worker_options import ADDRESS_VARIABLE  # noqa: PLC0415 - loads gRPC
@@ -53,12 +59,24 @@ def choose(spec: ImageSpec, locks: Sequence[Lock], environ: Mapping[str, str]) -
     return "native", f"though {lacking}: no BuildKit worker is named, and {reason}"
 
 
-def _native_lacks(spec: ImageSpec, locks: Sequence[Lock], environ: Mapping[str, str]) -> str | None:
-    runs = spec.commands or any(lock.apt is not None and lock.apt["scripts"] for lock in locks)
+def _native_lacks(
+    spec: ImageSpec, path: Path, locks: Sequence[Lock], environ: Mapping[str, str]
+) -> str | None:
+    below = lineage(spec, path)[:-1]
+    runs = _runs(spec, locks) or any(
+        _runs(each.spec, read(lock_path(each.path)) or ()) for each in below
+    )
     if not runs:
         return None
     reasons = (lacks_to_run(lock.target.platform, environ) for lock in locks)
     return next((reason for reason in reasons if reason is not None), None)
+
+
+def _runs(spec: ImageSpec, locks: Sequence[Lock]) -> bool:
+    """Whether a spec by itself has something run in its image."""
+    return bool(spec.commands) or any(
+        lock.apt is not None and lock.apt["scripts"] for lock in locks
+    )
 
 
 def _engine_lacks(locks: Sequence[Lock], environ: Mapping[str, str]) -> str | None:

@@ -80,7 +80,7 @@ def build(
     registry which has them are not brought here: they can't be opened in what is returned.
     """
     chosen = options or Options()
-    spec = settled(spec, locks, os.environ, progress)
+    spec = settled(spec, spec_path, locks, os.environ, progress)
     targets = [parse_target(text) for text in to]
     if chosen.push and spec.registry is None:
         raise BuildError("the spec names no registry to push to", hint="add `registry: HOST/TEAM`")

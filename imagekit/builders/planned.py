@@ -146,7 +146,7 @@ def plan_image(
     Raises:
         RegistryError: the registry can't be asked.
     """
-    spec = settled(spec, locks, progress=progress)
+    spec = settled(spec, spec_path, locks, progress=progress)
     platforms = tuple(forecast(spec, spec_path, lock, progress) for lock in locks)
     name = f"{repository(spec)}:{common_tag(spec, [each.identity for each in platforms])}"
     cuda = tuple(_cuda(spec, lock) for lock in locks)
