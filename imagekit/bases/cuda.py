@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -20,11 +19,13 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+from imagekit.values import frozen
+
 FRAMEWORKS = ("torch", "jax", "tensorflow")
 _WHEEL = re.compile(r"nvidia-(?P<component>[a-z0-9-]+?)(?:-cu(?P<major>\d\d))?")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Major:
     """A major version: its least driver, and what its wheels are called."""
 
@@ -34,7 +35,7 @@ class Major:
     cudnn: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Release:
     """A version as X.Y.
 
@@ -62,7 +63,7 @@ class Release:
         return index_of(self.version)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CudaImage:
     """One of NVIDIA's images; `digest` is None until a registry was asked for it."""
 

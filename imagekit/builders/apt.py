@@ -17,6 +17,7 @@ from imagekit.jobs.job import Job
 from imagekit.layers import formats
 from imagekit.layers.grouping import Weighed, arrange
 from imagekit.progress import Progress
+from imagekit.values import frozen
 
 if TYPE_CHECKING:
     from imagekit.debian.apt.root import BaseRoot
@@ -28,7 +29,7 @@ GROUPS = 8
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class AptContext:
     """What the layers depend on beside the packages.
 

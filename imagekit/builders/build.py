@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from imagekit.answers import Answers
@@ -37,9 +37,10 @@ from imagekit.progress.named import named as named_progress
 from imagekit.registry.client import RegistryClient
 from imagekit.registry.reference import RegistryReference
 from imagekit.spec.model import ImageSpec
+from imagekit.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Options:
     """How a build is done.
 

@@ -11,7 +11,7 @@ import atexit
 import contextlib
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import final
 
 from imagekit.builders.base_image import base_image
@@ -40,6 +40,7 @@ from imagekit.oci.scratch import scratch_directory
 from imagekit.paths import cache_directory
 from imagekit.registry.client import RegistryClient
 from imagekit.registry.reference import RegistryReference, is_loopback
+from imagekit.values import frozen
 
 
 @final
@@ -75,7 +76,7 @@ class BuildkitBuilder:
         return delivered_from_here(request, named, tag)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Platform:
     """One platform's build, and the worker that makes it."""
 

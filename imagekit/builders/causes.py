@@ -8,15 +8,15 @@ it whatever the others are: a field before a line of the lock, and a line before
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from imagekit.builders.record import Record
+from imagekit.values import frozen
 
 Kind = Literal["field", "lock", "file", "imagekit"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cause:
     """`name` is the field's, the package's or the file's; `detail` says what became of it."""
 
@@ -29,7 +29,7 @@ class Cause:
         return f"{said[self.kind]}{self.name}" + (f": {self.detail}" if self.detail else "")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sides:
     """What the two images were made from."""
 

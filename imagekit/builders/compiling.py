@@ -12,7 +12,6 @@ import platform
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -21,6 +20,7 @@ from imagekit.errors import BuildError, IntegrityError
 from imagekit.layers.host import host_can_run
 from imagekit.lock.model import Lock
 from imagekit.progress import Progress
+from imagekit.values import frozen
 
 if TYPE_CHECKING:
     from imagekit.layers.bytecode import BytecodeCompiler
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _REBUILD = re.compile(r"\+b\d+$")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Interpreter:
     """`root` unpacks the base that it stands in, which may take long; `python` is its path there.
 

@@ -11,7 +11,7 @@ import atexit
 import contextlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
 from urllib.parse import urlsplit
@@ -48,6 +48,7 @@ from imagekit.planning.dockerfile import refuse_commands_below
 from imagekit.planning.envd import Piece, render_envd
 from imagekit.planning.steps import InstallDebian, ListLibraries, RunCommands
 from imagekit.registry.reference import is_loopback
+from imagekit.values import frozen
 
 _MADE = "localhost/imagekit/envd"
 """What the engine calls envd's image until it has its settings."""
@@ -72,7 +73,7 @@ class EnvdBuilder:
             return build.by_worker(str(address)) if engine is None else build.by_engine(engine)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Build:
     prepared: Prepared
     envd: Envd

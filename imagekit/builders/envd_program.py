@@ -15,7 +15,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, final
 
@@ -24,6 +23,7 @@ from imagekit.buildkit.endpoint import Endpoint
 from imagekit.buildkit.status import Listener
 from imagekit.errors import BuildError
 from imagekit.interrupts import terminable, told_of_interrupts
+from imagekit.values import frozen
 
 _INSTALL = "`pip install envd` brings it"
 _LEAST = (1, 0)
@@ -69,7 +69,7 @@ def _said(
 
 
 @final
-@dataclass(frozen=True, slots=True)
+@frozen
 class Envd:
     """envd, with `home` for its own."""
 

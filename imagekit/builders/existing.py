@@ -8,7 +8,6 @@ out is `unknown`, and nobody may take that for a yes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from imagekit.builders.layerings import LOCK_ANNOTATION
@@ -17,11 +16,12 @@ from imagekit.lock.model import Lock
 from imagekit.oci.index import images_of
 from imagekit.registry.client import RegistryClient
 from imagekit.registry.reference import RegistryReference
+from imagekit.values import frozen
 
 Answer = Literal["exists", "absent", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Existing:
     """`digest` of what the tag names, where it is the image; `reason` where it is unknown."""
 

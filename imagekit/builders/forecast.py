@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, final
 
@@ -38,6 +37,7 @@ from imagekit.oci.layer import GZIP_LAYER, Layer
 from imagekit.planning.steps import InstallWheels, Step
 from imagekit.progress import Progress
 from imagekit.spec.model import ImageSpec
+from imagekit.values import frozen
 
 if TYPE_CHECKING:
     from imagekit.layers.bytecode import BytecodeCompiler
@@ -49,7 +49,7 @@ _AT_ONCE_BYTES = 32 << 20
 Here = Literal["base", "reused", "built"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ForecastLayer:
     """One layer; `layer` is None where its bytes are unknown until it is built.
 
@@ -69,7 +69,7 @@ class ForecastLayer:
     runs: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Forecast:
     """Of one platform.
 
@@ -199,7 +199,7 @@ def _forecast_layer(
     return ForecastLayer(origin, here, found, size_bytes, layering.step, runs)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _TableLayer:
     """A layer of the lock's table: its bytes lie elsewhere."""
 

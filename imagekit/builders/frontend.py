@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from imagekit.builders.base import Base, open_base
@@ -31,12 +30,13 @@ from imagekit.progress import Progress
 from imagekit.registry.credentials import find_credentials
 from imagekit.registry.reference import RegistryReference
 from imagekit.spec.secret_files import resolver_variables, with_secrets
+from imagekit.values import frozen
 
 SENT_BASE = "imagekit-base"
 """What FROM names where the base is an image of the session."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Prepared:
     """One platform's part of a request: nothing has been sent or built yet."""
 
@@ -57,7 +57,7 @@ class Prepared:
         return tuple(step for step in steps if isinstance(step, InstallDebian | ListLibraries))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Input:
     """What a solve is given: the session's offer, and the frontend's options."""
 

@@ -14,7 +14,6 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar, final
 
@@ -27,13 +26,14 @@ from imagekit.progress import Progress
 from imagekit.registry.client import RegistryClient
 from imagekit.registry.records import LayerRecords
 from imagekit.spec.model import ImageSpec
+from imagekit.values import frozen
 
 VARIABLE = "IMAGEKIT_LAYER_CACHE"
 _CONNECTIONS = 8
 _Result = TypeVar("_Result")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Known:
     """A layer that was made elsewhere; `recorded`: only a registry's record says what it is.
 

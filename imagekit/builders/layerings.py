@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -38,6 +38,7 @@ from imagekit.planning.steps import (
     StartFromImage,
     Step,
 )
+from imagekit.values import frozen
 
 if TYPE_CHECKING:
     from imagekit.layers.bytecode import BytecodeCompiler
@@ -72,7 +73,7 @@ class Sources(Protocol):
     def compiler(self) -> BytecodeCompiler: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Layering:
     """How one layer is made.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,12 +20,13 @@ from imagekit.progress import Progress
 from imagekit.spec.addresses import addresses
 from imagekit.spec.model import ImageSpec
 from imagekit.spec.parent import lineage
+from imagekit.values import frozen
 
 if TYPE_CHECKING:
     from imagekit.lock.sources.builder import SourceBuilder
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Built:
     """What a build came to.
 
@@ -61,7 +62,7 @@ class Built:
         return f"{self.reference}:{self.tag} (image ID {self.image_id})"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BuildRequest:
     """One spec to build.
 

@@ -13,7 +13,6 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, final
 
@@ -39,6 +38,7 @@ from imagekit.oci.lazy import LazyLayer
 from imagekit.paths import cache_directory
 from imagekit.planning.planner import Plan
 from imagekit.progress import Progress, watched
+from imagekit.values import frozen
 
 if TYPE_CHECKING:
     from imagekit.layers.bytecode import BytecodeCompiler
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 _WORKERS = (os.cpu_count() or 1) + 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Materials:
     """What an image is made from, beside its plan.
 
@@ -63,7 +63,7 @@ class Materials:
     known: KnownLayers
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Made:
     """An image, and of its layers that others can make too the keys of their recipes.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from imagekit.lock.model import Lock
 from imagekit.oci.index import ImageIndex
 from imagekit.progress import Progress
 from imagekit.spec.model import ImageSpec
+from imagekit.values import frozen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from imagekit.lock.cuda import Told
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Planned:
     """`name` is the image's, with its tag; `cuda` is None for a platform that has none.
 

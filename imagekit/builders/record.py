@@ -11,12 +11,12 @@ import base64
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from imagekit.errors import IntegrityError
 from imagekit.lock.model import Lock
 from imagekit.oci.image import Image
+from imagekit.values import frozen
 
 RECORD_ANNOTATION = "dev.imagekit.record"
 _SOURCE = "imagekit: source "
@@ -25,7 +25,7 @@ _LIMIT_BYTES = 16 << 20
 _HINTS = frozenset({"filename", "group", "passwd", "reference", "released", "size", "url"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Record:
     """Of one platform.
 

@@ -13,7 +13,6 @@ import io
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from imagekit.files import replacing
@@ -21,6 +20,7 @@ from imagekit.layers.wheel_file import WheelFile
 from imagekit.lock.model import RuntimePin
 from imagekit.paths import cache_directory
 from imagekit.usage import used
+from imagekit.values import frozen
 
 _FOLDERS = ("entrypoint", "imagekit/tasks", "sidecars")
 """Every module in these, at any depth."""
@@ -40,7 +40,7 @@ _ROOT = Path(__file__).parent.parent.parent
 _SETTLED_NS = 2_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RuntimeWheel:
     """The wheel and what the lock says of it."""
 

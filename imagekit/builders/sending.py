@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Literal
 
 from imagekit.oci.blobs import BlobLayer
@@ -15,13 +14,14 @@ from imagekit.oci.layer import Layer
 from imagekit.registry.blobs import RegistryBlobs
 from imagekit.registry.client import RegistryClient
 from imagekit.registry.reference import RegistryReference
+from imagekit.values import frozen
 
 _WORKERS = 8
 
 There = Literal["present", "mounted", "pushed"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sending:
     """What becomes of each layer, by digest, and the bytes of all bodies that are sent.
 

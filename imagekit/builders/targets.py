@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 from imagekit.errors import EngineError
@@ -16,12 +16,13 @@ from imagekit.oci.index import Named, images_of
 from imagekit.oci.reference import Reference
 from imagekit.registry.client import RegistryClient
 from imagekit.registry.reference import RegistryReference
+from imagekit.values import frozen
 
 _REGISTRY = "docker://"
 _ENGINE = "docker-daemon:"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EngineName:
     """The name under which the Docker Engine keeps an image."""
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from imagekit.fetch import fetch
@@ -14,11 +13,12 @@ from imagekit.layers.wheel_file import WheelFile
 from imagekit.lock.model import LockedWheel
 from imagekit.progress import Progress, reason
 from imagekit.urls import with_credentials
+from imagekit.values import frozen
 
 _CONNECTIONS = 8
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Supply:
     """Where the wheels of a lock come from.
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from imagekit.builders.causes import Cause, Sides
@@ -26,6 +25,7 @@ from imagekit.planning.steps import (
     RunCommands,
     StartFromDebian,
 )
+from imagekit.values import frozen
 
 _OURS = "imagekit: "
 _SOURCE, _COPIES = "source ", "copied files"
@@ -35,7 +35,7 @@ _LIBRARIES = "loader's cache"
 Became = Literal["changed", "new", "gone"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Changed:
     """One layer of the old image or of the new one; `configuration` stands for the settings."""
 

@@ -12,19 +12,19 @@ import json
 import socket
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from imagekit.errors import EngineError
+from imagekit.values import frozen
 
 _DEFAULT_HOST = "unix:///var/run/docker.sock"
 _TLS_PORT = 2376
 _CONNECT_SECONDS = 15.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Certificates:
     """PEM files; a missing authority means the machine's own, a missing pair no client's proof."""
 
@@ -50,7 +50,7 @@ class Certificates:
         return context
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Endpoint:
     """A socket to connect to: `unix:///PATH` or `tcp://HOST:PORT`, with certificates or without."""
 

@@ -7,7 +7,6 @@ would have led to.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -16,12 +15,13 @@ from imagekit.buildkit import rpc
 from imagekit.buildkit.protobuf import encode
 from imagekit.oci.descriptor import Platform
 from imagekit.oci.digest import of_bytes
+from imagekit.values import frozen
 
 _BUILD = "buildkit-controlapi-buildid"
 _CONFIG = "containerimage.config"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Given:
     """`name` is written whole, with host and tag; `config` is the image's new one, as JSON."""
 

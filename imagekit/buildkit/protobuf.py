@@ -10,11 +10,11 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from imagekit.buildkit.messages import MESSAGES
 from imagekit.errors import BuildError
+from imagekit.values import frozen
 
 _FIELD = re.compile(r"(\d+) (\w+):(map<string,)?(\w+)>?(\*?)")
 _SCALARS = frozenset({"string", "bytes", "bool", "int64", "uint64"})
@@ -23,7 +23,7 @@ _BITS = (1 << 64) - 1
 _DEPTH = 32
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Field:
     number: int
     name: str

@@ -11,7 +11,7 @@ import secrets
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, BinaryIO, TypeAlias, final
 
 import grpc
@@ -25,6 +25,7 @@ from imagekit.buildkit.transport import Transport
 from imagekit.buildkit.tree import Entry
 from imagekit.errors import BuildError, ImagekitError
 from imagekit.oci.image import Image
+from imagekit.values import frozen
 
 Login: TypeAlias = tuple[str, str]
 """User and password; the user is empty where the password is an identity token."""
@@ -44,7 +45,7 @@ def _no_login(host: str) -> Login | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Offer:
     """What a build's session gives.
 

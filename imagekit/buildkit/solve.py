@@ -8,7 +8,7 @@ import re
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, final
 
 import grpc
@@ -21,6 +21,7 @@ from imagekit.buildkit.status import Listener, Reader
 from imagekit.buildkit.transport import Transport
 from imagekit.errors import BuildError
 from imagekit.interrupts import terminable, told_of_interrupts
+from imagekit.values import frozen
 
 _FRONTEND = "dockerfile.v0"
 _LINES_SHOWN = 20
@@ -30,7 +31,7 @@ _FULL = "no space left on device"
 _PARSE = ("dockerfile parse error", "failed to create LLB definition", "failed to read dockerfile")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cache:
     """A cache to read from or to write to, as BuildKit names its kinds: `registry`, `local`...
 
@@ -42,7 +43,7 @@ class Cache:
     folder: CacheFolder | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """What is built, and what becomes of it.
 

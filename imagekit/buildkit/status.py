@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, final
 
+from imagekit.values import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class StepStarted:
     """Numbers count from 1, in the order in which steps were first heard of."""
 
@@ -16,13 +18,13 @@ class StepStarted:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepOutput:
     number: int
     text: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepAmount:
     """How far a transfer within a step has come; a total of 0 is not known."""
 
@@ -32,7 +34,7 @@ class StepAmount:
     total: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepEnded:
     number: int
     seconds: float
@@ -40,7 +42,7 @@ class StepEnded:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepWarning:
     number: int
     text: str

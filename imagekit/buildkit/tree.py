@@ -12,18 +12,18 @@ import hashlib
 import io
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from imagekit.errors import BuildError
+from imagekit.values import frozen
 
 _CREATED_SECONDS = 315619200  # 1980-01-02, the time of every file that imagekit makes
 _NANOSECONDS = 10**9
 _CHUNK_BYTES = 1 << 19
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """A folder, file or link at `path`, which is relative and has no trailing slash.
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import grpc
 
 from imagekit.buildkit import rpc
 from imagekit.buildkit.transport import Transport
 from imagekit.errors import BuildError
+from imagekit.values import frozen
 
 _SECONDS = 20.0
 _LABELS = "org.mobyproject.buildkit.worker."
@@ -19,7 +20,7 @@ _OLDEST = (0, 11)
 """The first BuildKit whose frontend starts from images of the session (`oci-layout://`)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Worker:
     """A worker's own description of itself.
 

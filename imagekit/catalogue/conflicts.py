@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from imagekit.catalogue.model import Limit, Plugin
+from imagekit.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Conflict:
     """Two plugins, and what each of them asks of one package."""
 

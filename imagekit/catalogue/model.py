@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from imagekit.values import frozen
 
 Place = Literal["task", "pods", "connector", "backend", "client"]
 """Where a plugin's work is done.
@@ -19,7 +20,7 @@ Need = Literal["java", "mpi", "ssh", "git", "cuda", "gpu", "program"]
 """What no wheel brings, or what the node has to offer."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limit:
     """A requirement that stands in the way of other plugins, and where it comes from."""
 
@@ -27,7 +28,7 @@ class Limit:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plugin:
     """What a plugin needs in an image.
 

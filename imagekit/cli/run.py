@@ -14,7 +14,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -31,13 +30,14 @@ from imagekit.engines import ENGINES, Mount, run_image
 from imagekit.errors import EngineError
 from imagekit.oci.image import Image
 from imagekit.spec.address import split
+from imagekit.values import frozen
 
 _OUTPUTS = "outputs.json"
 _DOCUMENTS = frozenset({_OUTPUTS, "outputs.pb", "error.pb", "deck.html"})
 _INPUTS_AT = "/run/imagekit/inputs"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Folders:
     """What the task reads from and writes to; `inputs` is None when there is no file of them."""
 

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 from imagekit.compare.reading import BYTECODE, INSTALLER_NOTES
 from imagekit.compare.tree import Entry
+from imagekit.values import frozen
 
 Aspect = Literal["presence", "kind", "content", "mode", "owner", "attributes", "mtime"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileDifference:
     """One path that is not the same: what of it, and by which kind that is allowed, if by one.
 
@@ -47,7 +47,7 @@ def _empty(first: Entry | None, second: Entry | None) -> bool:
     return all(entry is None or entry.size_bytes == 0 for entry in (first, second))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Allowed:
     """A kind of difference between builders."""
 

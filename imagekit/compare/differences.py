@@ -5,16 +5,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from imagekit.compare.allowed import Aspect, FileDifference, kind_of_file, kind_of_setting
 from imagekit.compare.reading import lay
 from imagekit.compare.tree import Entry, FileTree
 from imagekit.oci.image import Image
+from imagekit.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Changed:
     """A package's version or a setting: None where an image has none. `allowed` names a kind."""
 
@@ -24,7 +25,7 @@ class Changed:
     allowed: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Comparison:
     """Everything that is not the same, sorted by name."""
 

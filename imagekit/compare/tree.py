@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from imagekit.errors import IntegrityError
+from imagekit.values import frozen
 
 Kind = Literal["directory", "file", "link", "device", "pipe"]
 _LINK_LIMIT = 40
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """What stands at one path.
 

@@ -12,12 +12,12 @@ import lzma
 import tarfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from imagekit.errors import BuildError, IntegrityError
 from imagekit.oci.compression import open_zstd
+from imagekit.values import frozen
 
 _MAGIC = b"!<arch>\n"
 _HEADER_BYTES = 60
@@ -26,7 +26,7 @@ LIMIT_BYTES = 4 << 30
 """More than this in one package is an attack on the disk."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """One member of a package's file system; `path` is relative and clean.
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from imagekit.debian.sources import Mirrors
 from imagekit.errors import FetchError, LockError
 from imagekit.fetch import fetch, fetch_small
 from imagekit.progress import Progress, Silent, Task
+from imagekit.values import frozen
 
 _CONNECTIONS = 8
 
@@ -51,7 +51,7 @@ def resolve_base(
     return _base(release, architecture, chosen, lists.suites)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lists:
     """The suites of a release as they are now, and the package list of each."""
 

@@ -6,15 +6,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from imagekit.errors import LockError
+from imagekit.values import frozen
 
 _HEXADECIMAL = frozenset("0123456789abcdef")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DebPackage:
     """One .deb; `filename` is its path below a mirror's URI."""
 
@@ -49,7 +49,7 @@ class DebPackage:
         return cls(name, version, architecture, filename, sha256, int(entry["size"]))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DebianBase:
     """A resolved base. `released` is when each suite was signed: (suite, RFC 3339 time).
 

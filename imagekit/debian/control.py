@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from imagekit.debian.version import Version, satisfies
 from imagekit.errors import IntegrityError
+from imagekit.values import frozen
 
 _RELATION = re.compile(
     r"(?P<name>[a-zA-Z0-9][a-zA-Z0-9+.-]*)(?::(?P<qualifier>[a-z0-9-]+))?"
@@ -20,7 +20,7 @@ Stanza = dict[str, str]
 """Fields in the order of the file; a folded value keeps its line ends and leading spaces."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Relation:
     """One package that is wanted or provided: `name`, or `name (relation version)`."""
 

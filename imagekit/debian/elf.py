@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+
+from imagekit.values import frozen
 
 _PT_LOAD, _PT_DYNAMIC = 1, 2
 _DT_NULL, _DT_STRTAB, _DT_SONAME = 0, 5, 14
@@ -14,7 +15,7 @@ _SEGMENT = struct.Struct("<IIQQQQQQ")
 _DYNAMIC = struct.Struct("<qQ")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SharedObject:
     """`machine` is e_machine; `soname` is empty where the file gives none."""
 

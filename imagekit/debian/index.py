@@ -10,7 +10,6 @@ from __future__ import annotations
 import lzma
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from pathlib import Path
 
 from isal import igzip
@@ -19,6 +18,7 @@ from imagekit.debian.control import Relation, Stanza, relations, stanzas
 from imagekit.debian.release import SuiteRelease
 from imagekit.errors import IntegrityError, LockError
 from imagekit.fetch import Advance, fetch
+from imagekit.values import frozen
 
 _NAME = re.compile(rb"^Package: ([^\n]+)$", re.MULTILINE)
 _ESSENTIAL = re.compile(rb"^Essential: yes$", re.MULTILINE)
@@ -28,7 +28,7 @@ _COMPRESSIONS = (".gz", ".xz")
 _LIMIT_BYTES = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Candidate:
     """A package that could be installed, with what it says of others.
 

@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from imagekit.debian.tree import DIRECTORY, FILE, HARD_LINK, LINK, Tree
 from imagekit.errors import BuildError
 from imagekit.layers.bytecode import BytecodeCompiler
 from imagekit.layers.writer import LayerWriter
+from imagekit.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BaseLayer:
     """What `write_layer` did. Without bytecode, a start in the image takes several times longer."""
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cmp_to_key
 
 from imagekit.debian.elf import read_shared_object
 from imagekit.debian.tree import DIRECTORY, LINK, Tree
 from imagekit.errors import BuildError
+from imagekit.values import frozen
 
 _MAGIC = b"glibc-ld.so.cache1.1"
 _HEADER = struct.Struct("<20sIIB3xI12x")
@@ -24,7 +24,7 @@ _LITTLE_ENDIAN = 2
 _ELF_LIBC6 = 0x0003
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Target:
     """`flags` are glibc's (dl-cache.h), `machine` ELF's; `triplet` names Debian's folders."""
 
@@ -39,7 +39,7 @@ _TARGETS: Mapping[str, _Target] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Library:
     """The loader finds the library `soname` at `path`, which is absolute in the image.
 

@@ -8,7 +8,6 @@ lists, and those name the digests of the packages.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
@@ -17,11 +16,12 @@ import pysequoia
 from imagekit.debian.control import Stanza, stanzas
 from imagekit.errors import FetchError, ImagekitError, IntegrityError
 from imagekit.urls import without_credentials
+from imagekit.values import frozen
 
 _CLEAR_SIGNED = b"-----BEGIN PGP SIGNED MESSAGE-----"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SuiteRelease:
     """One verified Release file; `files` maps a path below it to (sha256, size in bytes).
 
@@ -35,7 +35,7 @@ class SuiteRelease:
     files: Mapping[str, tuple[str, int]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trust:
     """What a Release file has to stand against: keys, armoured or not, and a time.
 

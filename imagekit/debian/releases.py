@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
 
 from imagekit.errors import LockError
+from imagekit.values import frozen
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -21,7 +21,7 @@ ARCHITECTURES: Mapping[str, str] = {"linux/amd64": "amd64", "linux/arm64": "arm6
 """Debian's name of each platform that a base is made for."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Release:
     """One release.
 
@@ -56,7 +56,7 @@ class Release:
         return (self.name, f"{self.name}-updates", self.security_suite)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Content:
     """What of the packages goes into an image, whatever the release."""
 

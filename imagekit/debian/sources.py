@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from imagekit.debian.control import Stanza, stanzas
 from imagekit.errors import FetchError, IntegrityError
+from imagekit.values import frozen
 
 EXPIRY_VARIABLE = "IMAGEKIT_DEBIAN_CHECK_VALID_UNTIL"
 APT_SOURCES = r"etc/apt/sources\.list(?:\.d/[^/]+\.(?:list|sources))?"
@@ -40,7 +40,7 @@ _ONE_LINE = re.compile(r"deb\s+(?:\[(?P<options>[^\]]*)\]\s+)?(?P<uri>\S+)\s+(?P
 _NO = frozenset({"no", "false", "0", "off", "disable"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mirrors:
     """URIs to ask in order, for the release with its updates, and for its security updates.
 
@@ -57,7 +57,7 @@ class Mirrors:
         return tuple(dict.fromkeys((*self.main, *self.security)))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Source:
     uri: str
     security: bool

@@ -14,12 +14,13 @@ from dataclasses import astuple, dataclass
 from pathlib import Path, PurePosixPath
 
 from imagekit.errors import IntegrityError
+from imagekit.values import frozen
 
 FILE, DIRECTORY, LINK, HARD_LINK = "file", "directory", "link", "hard link"
 _LINKS_FOLLOWED = 40
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Node:
     """What stands at a path. `target`: of a link as written, of a hard link a path in the tree.
 

@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -20,6 +20,7 @@ from imagekit.debian.base import DebianBase, DebPackage
 from imagekit.debian.releases import Content
 from imagekit.debian.tree import DIRECTORY, FILE, HARD_LINK, LINK, Node, inside, location
 from imagekit.errors import BuildError, IntegrityError
+from imagekit.values import frozen
 
 MERGED = frozenset({"bin", "lib", "lib32", "lib64", "libx32", "sbin"})
 """Top directories that are links into /usr (Debian's merged /usr)."""
@@ -28,7 +29,7 @@ _CHUNK_BYTES = 1 << 20
 _THREADS = 2
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UnpackedDeb:
     """One package: its control files, the paths that it holds as written, and its nodes.
 

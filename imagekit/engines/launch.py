@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +17,7 @@ from imagekit.engines import inside
 from imagekit.engines.process import exit_code, forwarding, own_terminal
 from imagekit.engines.users import Identity
 from imagekit.errors import EngineError
+from imagekit.values import frozen
 
 _NAMESPACES_MADE = b"U"
 
@@ -30,14 +30,14 @@ class LaunchError(EngineError):
         self.number = number
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Binding:
     source: str
     target: str
     read_only: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """What `inside.py` is to do, as JSON.
 
@@ -58,7 +58,7 @@ class Plan:
     overlay_options: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IdMaps:
     """Lines for uid_map and gid_map; `groups` False gives up setgroups, as the kernel demands."""
 

@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Protocol
 
 from imagekit.oci.image import Image
+from imagekit.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mount:
     """A folder of this machine, seen at the absolute path `target` in the image."""
 
@@ -20,7 +21,7 @@ class Mount:
     read_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """One run: `arguments` follow the image's ENTRYPOINT, or replace its CMD.
 

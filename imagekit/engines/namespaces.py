@@ -12,7 +12,7 @@ import errno
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from imagekit.engines import copies
@@ -25,6 +25,7 @@ from imagekit.oci.image import Image
 from imagekit.oci.scratch import scratch_directory
 from imagekit.oci.unpack import cached_root, unpack
 from imagekit.paths import cache_directory
+from imagekit.values import frozen
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SWITCHES = {
@@ -35,7 +36,7 @@ _SWITCHES = {
 """Files below /proc/sys, and the value that forbids namespaces."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Way:
     """One way to get into an image; without namespaces nothing can be mounted."""
 

@@ -18,12 +18,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from imagekit.errors import BuildError, EngineError, ImagekitError
 from imagekit.paths import cache_directory
+from imagekit.values import frozen
 
 _NEW_USER = 0x10000000
 _SET_DEATH_SIGNAL = 1
@@ -34,7 +34,7 @@ _START = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Range:
     start: int
     count: int

@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from imagekit.errors import EngineError
 from imagekit.oci.scoped import ScopedRoot
+from imagekit.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Identity:
     uid: int
     gid: int

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,12 @@ from imagekit.registry.reference import RegistryReference
 from imagekit.spec.address import split
 from imagekit.spec.load import load_spec
 from imagekit.spec.model import ImageSpec
+from imagekit.values import frozen
 
 _PINNED = re.compile(r"(?P<name>[^\s@'\"]+:[\w.-]+)@(?P<digest>sha256:[0-9a-f]{64})")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Refreshed:
     """A spec's base on one platform before and after: what tells it from others."""
 

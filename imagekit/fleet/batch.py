@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from imagekit.builders.model import Built
@@ -16,9 +15,10 @@ from imagekit.interrupts import tell_all
 from imagekit.lock import file
 from imagekit.lock.model import LockedWheel
 from imagekit.spec.model import ImageSpec
+from imagekit.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """What became of one image: one of `built` and `error` is set."""
 

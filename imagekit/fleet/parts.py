@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from imagekit.builders.existing import Existing, existing
@@ -14,9 +13,10 @@ from imagekit.fleet.rows import CONNECTIONS, Row, known
 from imagekit.registry.client import RegistryClient
 from imagekit.registry.reference import RegistryReference
 from imagekit.spec.model import ImageSpec
+from imagekit.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Part:
     """One platform of an image; as `Row` has it. `tag` is where the part waits for the others."""
 

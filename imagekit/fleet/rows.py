@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from imagekit.builders.existing import existing
@@ -20,11 +20,12 @@ from imagekit.progress import Silent
 from imagekit.registry.client import RegistryClient
 from imagekit.registry.reference import RegistryReference
 from imagekit.spec.model import ImageSpec
+from imagekit.values import frozen
 
 CONNECTIONS = 8
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """One image; `why` it has to be built, or empty.
 
@@ -41,7 +42,7 @@ class Row:
     stage: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Known:
     """What the files here say of an image: its locks and its tag, or what is wrong with them."""
 

@@ -7,18 +7,18 @@ import os
 import secrets
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from imagekit import usage
 from imagekit.housekeeping.survey import CacheEntry, last_used_ns, survey
 from imagekit.oci.scratch import remove_tree
 from imagekit.oci.store import Store
+from imagekit.values import frozen
 
 _TRASH = "trash"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """What may stay; None is no limit. `age_seconds` counts from an entry's last use."""
 
@@ -26,7 +26,7 @@ class Limits:
     age_seconds: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Collected:
     """What went; `kept_in_use` would have gone, but running processes may need it."""
 

@@ -7,11 +7,11 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from imagekit.errors import ImagekitError
 from imagekit.oci.store import Store
+from imagekit.values import frozen
 
 KINDS: Mapping[str, tuple[str, ...]] = {
     "downloads": ("files/sha256/*", "tools/*"),
@@ -27,7 +27,7 @@ KINDS: Mapping[str, tuple[str, ...]] = {
 _NO_ENTRY = (".lock", ".partial", ".tmp")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CacheEntry:
     """One file or folder that comes and goes as a whole.
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from imagekit.values import frozen
 
 _CLASSES = {
     b"alnum": b"0-9A-Za-z",
@@ -32,7 +33,7 @@ _SPECIAL = re.compile(rb"[*?\[\\]")
 _NEVER = b"(?!)"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pattern:
     """One line; `anywhere` looks at names alone, else at the path from the file's folder."""
 

@@ -12,10 +12,11 @@ import errno
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from imagekit.ignoring import docker, git
+from imagekit.values import frozen
 
 Verdict = Literal["keep", "leave out", "look inside"]
 """`look inside`: a folder that is left out, but maybe not all that it holds."""
@@ -23,7 +24,7 @@ Verdict = Literal["keep", "leave out", "look inside"]
 _GIT, _DOCKER = ".gitignore", ".dockerignore"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rules:
     """For one folder; paths are absolute. `root` is the tree's own, which is never judged."""
 

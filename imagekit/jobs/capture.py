@@ -12,11 +12,11 @@ import filecmp
 import os
 import stat
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from imagekit.errors import BuildError
 from imagekit.layers.writer import LayerWriter
+from imagekit.values import frozen
 
 _OPAQUE = ("trusted.overlay.opaque", "user.overlay.opaque")
 _CAPABILITIES = "security.capability"
@@ -24,7 +24,7 @@ _NO_ATTRIBUTE = (errno.ENODATA, errno.ENOTSUP, errno.EPERM)
 _WHITEOUT = ".wh."
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Roots:
     """Where to look, and for what.
 
@@ -52,7 +52,7 @@ def capture(roots: Roots, writer: LayerWriter) -> None:
     _Capture(roots, writer).run()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Change:
     """What is at `path` now; None where it is gone."""
 

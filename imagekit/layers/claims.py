@@ -7,7 +7,6 @@ import base64
 import json
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import deflate
 
@@ -16,12 +15,13 @@ from imagekit.layers.venv import Venv
 from imagekit.layers.wheel_archive import WheelArchive
 from imagekit.layers.wheel_file import WheelFile
 from imagekit.layers.wheel_install import Copied, Made, plan
+from imagekit.values import frozen
 
 _LEVEL = 6
 _LIMIT_BYTES = 256 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Claims:
     """Of one wheel: each path with the CRC-32 and size of what is written there."""
 

@@ -15,13 +15,14 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from imagekit.values import frozen
 
 _GROUP_SHARE = 0.6
 _GROUP_BYTES_SHARE = 0.018  # of rounded sizes, which is at most 0.02 of the true ones
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Weighed:
     """A distribution's normalised name and the size of its wheel."""
 

@@ -13,7 +13,6 @@ import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -23,6 +22,7 @@ from imagekit.oci.assemble import Addition, Settings, assemble
 from imagekit.oci.descriptor import Platform
 from imagekit.oci.image import Image
 from imagekit.oci.media_types import TAR_LAYER
+from imagekit.values import frozen
 
 FILE_PATH, FILE_SIZE, FILE_SHA256 = (
     f"dev.imagekit.file.{name}" for name in ("path", "size", "sha256")
@@ -32,7 +32,7 @@ _MOST_LAYERS = 120  # container runtimes stop at 127 or 128
 _CHUNK_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Member:
     """One file: its path in the image, and where it lies here."""
 
@@ -41,7 +41,7 @@ class Member:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FilesLayer:
     """Files in a tar, made while it is read; BuildError where one has become shorter."""
 

@@ -8,15 +8,15 @@ import csv
 import hashlib
 import io
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from imagekit.errors import IntegrityError
+from imagekit.values import frozen
 
 _SAFE = ("sha256", "sha384", "sha512")
 """Binary distribution format: "sha256 or better"; md5 and sha1 are not permitted."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """A file relative to site-packages; hash as `sha256=...`, both empty where unknown."""
 

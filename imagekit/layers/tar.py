@@ -7,9 +7,10 @@ layer's digest must not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from imagekit.errors import IntegrityError
+from imagekit.values import frozen
 
 BLOCK = 512
 END = b"\0" * (2 * BLOCK)
@@ -22,7 +23,7 @@ so that code which zips what it finds in an image works."""
 _SIZE_LIMIT = 8**11  # what eleven octal digits hold
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """One tar member's metadata; `path` is relative, with `/`, without a trailing one."""
 

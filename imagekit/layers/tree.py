@@ -12,12 +12,12 @@ import hashlib
 import os
 import stat
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagekit.errors import BuildError
 from imagekit.ignoring.rules import Rules, rules_around
+from imagekit.values import frozen
 
 if TYPE_CHECKING:
     from imagekit.layers.writer import LayerWriter
@@ -26,7 +26,7 @@ _OWNER, _GROUP = 1000, 0
 _IGNORED = (".git", "__pycache__", "*.pyc", ".cache", ".venv")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Node:
     """One file, folder or link below the root, as it was found.
 

@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from imagekit.layers.writer import LayerWriter
 
+from imagekit.values import frozen
+
 PREFIX = "opt/venv"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Venv:
     """A venv over the interpreter at `python`, an absolute path in the base.
 

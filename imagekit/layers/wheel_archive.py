@@ -12,7 +12,6 @@ import stat
 import struct
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from email.parser import BytesHeaderParser
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +24,7 @@ from packaging.version import InvalidVersion, Version
 from imagekit.errors import IntegrityError
 from imagekit.layers.wheel_doubts import refuse_bomb, refuse_name, refuse_twins
 from imagekit.layers.writer import INFLATE_ERROR
+from imagekit.values import frozen
 
 _CHUNK_BYTES = 1 << 18
 _METADATA_BYTES = 64 << 20
@@ -34,7 +34,7 @@ _SIZES_FOLLOW = 0x8
 _IN_EXTRA = 0xFFFFFFFF
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Member:
     """One regular file of the wheel, as its central directory announces it."""
 

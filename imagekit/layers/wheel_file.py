@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from imagekit.values import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class WheelFile:
     """Where it lies, and the name that its index gave it."""
 

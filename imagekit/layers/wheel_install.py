@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from imagekit.errors import IntegrityError
 from imagekit.layers import record
@@ -17,12 +16,13 @@ from imagekit.layers.conflicts import parents
 from imagekit.layers.launchers import launchers, with_python
 from imagekit.layers.venv import PREFIX, Venv
 from imagekit.layers.wheel_archive import Member, WheelArchive
+from imagekit.values import frozen
 
 INSTALLER = b"imagekit\n"
 _SIGNATURES = ("RECORD", "RECORD.jws", "RECORD.p7s")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Copied:
     """A file taken from the wheel as it is; `expected` is its RECORD hash, or empty."""
 
@@ -32,7 +32,7 @@ class Copied:
     expected: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Made:
     """A file whose bytes the installer makes."""
 
@@ -41,7 +41,7 @@ class Made:
     mode: int = 0o644
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Installation:
     """All files of one distribution, by path."""
 

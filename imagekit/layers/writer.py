@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 import deflate
@@ -19,6 +18,7 @@ from isal import isal_zlib
 from imagekit import interrupts
 from imagekit.errors import IntegrityError
 from imagekit.layers import tar
+from imagekit.values import frozen
 
 _LEVEL = 1
 _MEMBER_BYTES = 1 << 20
@@ -27,7 +27,7 @@ INFLATE_ERROR = cast("type[Exception]", isal_zlib.error)
 _GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Written:
     """What a finished layer is known by."""
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,13 @@ from imagekit.lock.probe import BaseFacts
 from imagekit.progress import Progress
 from imagekit.spec.model import ImageSpec
 from imagekit.spec.plugins import plugins_refusing
+from imagekit.values import frozen
 
 DEFAULT_PYTHON_VERSION = "3.11"
 """Of the embedded base when the spec names none; never that of the machine that builds."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Base:
     """What wheels have to run on, the base as the lock keeps it, and what Debian packages meet."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from imagekit.bases import cuda
@@ -17,12 +16,13 @@ from imagekit.errors import LockError
 from imagekit.lock.model import LockedWheel
 from imagekit.sizes import shown_size
 from imagekit.spec.model import ImageSpec
+from imagekit.values import frozen
 
 _VERSION = re.compile(r"\d+\.\d+(\.\d+)*")
 _LOCAL = re.compile(r"\+cu(\d\d)(\d)")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Choice:
     """What a spec's `cuda` adds to its packages, and what it holds others to."""
 
@@ -30,7 +30,7 @@ class Choice:
     constraints: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Told:
     """What people are told of an image's CUDA: one sentence, and what is better changed."""
 

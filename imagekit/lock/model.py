@@ -6,8 +6,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
+
+from imagekit.values import frozen
 
 MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
 """What wheels call the machine of a platform."""
@@ -15,7 +17,7 @@ MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
 _BASE_HINTS = frozenset({"below", "distributions", "interpreter", "reference", "released"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BuiltFrom:
     """What a wheel was built from on the machine that made the lock, by which it is built again.
 
@@ -43,7 +45,7 @@ class BuiltFrom:
         return f"{self.location}{commit}{below}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LockedWheel:
     """One wheel; `name` is normalised, `url` a hint only, as mirrors move.
 
@@ -59,7 +61,7 @@ class LockedWheel:
     built: BuiltFrom | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """Where the wheels will run: facts of the base, never of the machine that builds."""
 
@@ -85,7 +87,7 @@ class Target:
         return int(self.glibc.split(".")[1])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RuntimePin:
     """The runtime wheel that starts the task."""
 
@@ -93,7 +95,7 @@ class RuntimePin:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KnownLayer:
     """A layer that was built: `recipe` is the digest of all that its bytes depend on."""
 
@@ -103,7 +105,7 @@ class KnownLayer:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lock:
     """What a spec was resolved to.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from imagekit.debian.sources import APT_SOURCES
 from imagekit.errors import LockError
@@ -14,6 +14,7 @@ from imagekit.lock.facts import without_facts
 from imagekit.lock.interpreter import LayeredFiles, interpreter_identity
 from imagekit.lock.outline import Entry
 from imagekit.lock.tree import Tree
+from imagekit.values import frozen
 
 _PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _LIBPYTHON = re.compile(r"(?:.*/)?libpython3\.\d+\.so\.1\.0")
@@ -25,7 +26,7 @@ _KEYS = re.compile(
 _SOURCES = re.compile(APT_SOURCES)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BaseFacts:
     """What a base has; four are files as they are, empty when absent.
 

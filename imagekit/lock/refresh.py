@@ -6,7 +6,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from imagekit.spec.finding import Finding
 from imagekit.spec.load import found_later
 from imagekit.spec.model import ImageSpec
 from imagekit.spec.parent import Stood, lineage, parent_of
+from imagekit.values import frozen
 
 
 def refresh_lock(
@@ -80,7 +81,7 @@ def refresh_lock(
     return tuple(locks)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Asked:
     """What has to be locked; `digest` is the spec's."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -30,12 +30,13 @@ from imagekit.spec.requirements_file import RequirementLine, read
 from imagekit.spec.secret_files import resolver_variables, with_secrets
 from imagekit.spec.source import find_source, requirement_name
 from imagekit.urls import masked, without_credentials
+from imagekit.values import frozen
 
 OBJECT_STORAGE = "obstore>=0.6"
 """What the entrypoint in the image reads and writes s3, gs and az with."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Terms:
     """`constraints` bind what is asked for, and ask for nothing; `answers` keep uv's."""
 
@@ -43,7 +44,7 @@ class Terms:
     answers: Answers = field(default_factory=Answers)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Candidate:
     """One file that uv offers for a package."""
 
@@ -230,7 +231,7 @@ def _allowed_hashes(lines: Sequence[RequirementLine]) -> dict[str, frozenset[str
     return allowed
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Choice:
     """Of all files that uv offers, the one that the target takes."""
 

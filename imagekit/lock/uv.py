@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from packaging.utils import canonicalize_name
 from imagekit.errors import LockError
 from imagekit.lock.model import LockedWheel, Target
 from imagekit.urls import masked
+from imagekit.values import frozen
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -37,7 +37,7 @@ _GLIBC_MINORS = (17, 28, *range(31, 41))
 _NO_WHEEL = re.compile(r"Wheels are required for `([^`]+)`")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """What uv is asked: requirements as text and as a file, for whom, and from where.
 

@@ -12,7 +12,6 @@ import json
 import os
 import tarfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -36,6 +35,7 @@ from imagekit.oci.layout import (
 )
 from imagekit.oci.selection import select_image
 from imagekit.oci.tarstream import BoundedReads, end, forget, header, padding
+from imagekit.values import frozen
 
 _MEMBER_LIMIT = 100_000
 
@@ -99,7 +99,7 @@ def open_oci_archive(path: Path) -> tuple[BlobSource, Document]:
     return blobs, Document.parse(blobs.small(INDEX_FILE), str(path))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ArchiveFiles:
     """Where each regular file of the archive lies: offset and length; and its links' targets."""
 

@@ -7,7 +7,7 @@ The same arguments give the same bytes: no clock, no host, no order of a dict ge
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any
 
@@ -16,12 +16,13 @@ from imagekit.oci.descriptor import Descriptor, Platform
 from imagekit.oci.document import Document, encode
 from imagekit.oci.image import Image
 from imagekit.oci.layer import Layer
+from imagekit.values import frozen
 
 CREATED = "1980-01-02T00:00:00Z"
 """The time of every image and of every file in its layers."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Addition:
     """A layer, and for people the one line that says what made it."""
 
@@ -31,7 +32,7 @@ class Addition:
     """Of the layer, in the manifest."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """What a container starts with. None, and every name not mentioned, keeps what the base says.
 

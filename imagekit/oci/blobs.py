@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol, cast
 
 from imagekit.errors import IntegrityError
 from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.document import LIMIT_BYTES, Document
+from imagekit.values import frozen
 
 
 class BlobSource(Protocol):
@@ -23,7 +23,7 @@ class BlobSource(Protocol):
         """Open a blob that exists; the caller closes it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BlobLayer:
     """A layer in a `BlobSource`; reading it to its end proves its digest, or raises."""
 

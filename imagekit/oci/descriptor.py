@@ -5,18 +5,19 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from imagekit.oci import digest
 from imagekit.oci.document import Document
+from imagekit.values import frozen
 
 REFERENCE_NAME = "org.opencontainers.image.ref.name"
 
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Platform:
     """Names as Go has them: `linux`, `amd64`."""
 
@@ -55,7 +56,7 @@ class Platform:
         return same and (not (self.variant and wanted.variant) or self.variant == wanted.variant)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Descriptor:
     media_type: str
     digest: str

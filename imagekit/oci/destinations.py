@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import errno
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +20,7 @@ from imagekit.oci.index import ImageIndex, Named
 from imagekit.oci.layout import LayoutBlobs, read_index, write_layout
 from imagekit.oci.reference import Reference
 from imagekit.oci.selection import select_all, select_image
+from imagekit.values import frozen
 
 Transport = Literal["oci", "oci-archive", "docker-archive"]
 
@@ -31,7 +31,7 @@ _TRANSPORTS: Mapping[str, Transport] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Destination:
     """`path` is a folder for `oci`, else a file; `reference` is the image's name in there."""
 

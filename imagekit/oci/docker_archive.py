@@ -12,7 +12,6 @@ import io
 import json
 import posixpath
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -24,6 +23,7 @@ from imagekit.oci.descriptor import Descriptor, Platform
 from imagekit.oci.document import Document, encode
 from imagekit.oci.image import Image, diff_ids
 from imagekit.oci.layer import GZIP_LAYER
+from imagekit.values import frozen
 
 _LISTING = "manifest.json"
 _GZIP = b"\x1f\x8b"
@@ -62,7 +62,7 @@ def read_docker_archive(
     return image
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Member:
     """One file of the archive, as a BlobSource with one blob."""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from imagekit.errors import IntegrityError
+from imagekit.values import frozen
 
 LIMIT_BYTES = 4 << 20
 """No manifest, config or index may be larger; registries have the same limit."""
@@ -23,7 +23,7 @@ def encode(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Document:
     """A JSON object that was read; `source` is its name in errors."""
 

@@ -7,16 +7,16 @@ Where the image lives does not show: a layer is read when its bytes are wanted.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from imagekit.errors import IntegrityError
 from imagekit.oci import digest, media_types
 from imagekit.oci.descriptor import Descriptor, Platform
 from imagekit.oci.document import Document
 from imagekit.oci.layer import Layer
+from imagekit.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Image:
     """`layers` has the base first. Make one with `assemble`, or read one from where it lives."""
 

@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from imagekit.oci import media_types
 from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.document import encode
 from imagekit.oci.image import Image
+from imagekit.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ImageIndex:
     """One image per platform; the same images in the same order give the same bytes."""
 

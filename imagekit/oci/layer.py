@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
+
+from imagekit.values import frozen
 
 GZIP_LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
@@ -32,7 +33,7 @@ class Layer(Protocol):
         """Open the compressed bytes; the caller closes the stream. May be called often."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PromisedLayer:
     """What a layer is said to be, whether or not it is here; its bytes have to keep that."""
 
@@ -45,7 +46,7 @@ class PromisedLayer:
         return found == (self.digest, self.diff_id, self.size_bytes)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileLayer:
     """A layer that lies in one file (cache, store, OCI layout)."""
 

@@ -8,12 +8,12 @@ import os
 import stat
 import tarfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from imagekit.errors import IntegrityError
 from imagekit.oci.scoped import Folder, ScopedRoot
+from imagekit.values import frozen
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _SET_IDS = stat.S_ISUID | stat.S_ISGID
@@ -21,7 +21,7 @@ _LATEST_SECOND = 1 << 33
 _IDS = 1 << 32
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Metadata:
     mode: int
     uid: int

@@ -12,7 +12,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,6 +25,7 @@ from imagekit.oci.image import Image
 from imagekit.oci.index import Named, documents_of, images_of
 from imagekit.oci.layer import FileLayer, Layer
 from imagekit.oci.selection import select_image
+from imagekit.values import frozen
 
 LAYOUT_FILE = "oci-layout"
 LAYOUT_BYTES = encode({"imageLayoutVersion": "1.0.0"})
@@ -32,7 +33,7 @@ INDEX_FILE = "index.json"
 EMPTY_INDEX = {"schemaVersion": 2, "mediaType": media_types.INDEX, "manifests": []}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LayoutBlobs:
     """The blobs of a layout folder. Where a blob is a link, its digest still has to be right."""
 

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from imagekit.errors import BuildError
 from imagekit.oci import digest as digests
+from imagekit.values import frozen
 
 DEFAULT_TAG = "latest"
 
@@ -19,7 +19,7 @@ _REFERENCE = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reference:
     """`name` is empty where a digest stands alone; `tag` is empty where a digest says more."""
 

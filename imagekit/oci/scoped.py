@@ -12,10 +12,10 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from imagekit.errors import IntegrityError
+from imagekit.values import frozen
 
 _LINK_LIMIT = 40
 _DEPTH_LIMIT = 256
@@ -24,7 +24,7 @@ _SMALL_BYTES = 1 << 20
 _FOLDER_MODE = 0o755  # of folders that no layer lists, whatever the umask
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Folder:
     """An open folder; `path` is its real path in the root, `/` between the parts."""
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from imagekit.errors import BuildError
@@ -19,9 +19,10 @@ from imagekit.oci.reference import DEFAULT_TAG, Reference
 from imagekit.oci.selection import select_all, select_image
 from imagekit.paths import data_directory
 from imagekit.usage import used
+from imagekit.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoredImage:
     """`last_used_ns`, since the epoch: when it was last found, or else when it was built."""
 

@@ -13,7 +13,6 @@ import hashlib
 import os
 import tarfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,13 +24,14 @@ from imagekit.oci.layer_tree import LayerTree, Metadata, checked_name, clean_par
 from imagekit.oci.scratch import scratch_directory
 from imagekit.oci.tarstream import members
 from imagekit.usage import used
+from imagekit.values import frozen
 
 _WHITEOUT = b".wh."
 _OPAQUE = b".wh..wh..opq"
 _HOSTILE = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """Beyond these an image is taken for a bomb. Bytes are those of each layer's tar."""
 

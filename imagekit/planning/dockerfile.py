@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from imagekit.errors import BuildError
@@ -33,6 +33,7 @@ from imagekit.planning.steps import (
     RunCommands,
     Step,
 )
+from imagekit.values import frozen
 
 _STAGE_BUDGET = 12
 """A stage costs the start of two containers; a layer that many share is pushed whole."""
@@ -46,7 +47,7 @@ _UNWRITABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 """What a line of a Dockerfile can't hold; such a value goes in as a build argument."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stage:
     """Wheels that are installed together.
 
@@ -74,7 +75,7 @@ class Stage:
         return "".join(f"{w.name}=={w.version} --hash=sha256:{w.sha256}\n" for w in self.wheels)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dockerfile:
     """The text, the values of its build arguments, and the stages whose files the context holds."""
 

@@ -11,19 +11,19 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from imagekit.errors import BuildError
 from imagekit.planning.planner import Plan
 from imagekit.planning.rendering import template
 from imagekit.planning.steps import Configure, RunCommands
+from imagekit.values import frozen
 
 APPLY = "tools/apply_layer.py"
 SHELL = "tools/bash"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Copied:
     """A layer that is a folder of the context: all of it root's, and folders at its top.
 
@@ -38,7 +38,7 @@ class Copied:
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Applied:
     """A layer that is a tar in the context, named by the layer's own digest."""
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import posixpath
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from imagekit.errors import BuildError
@@ -31,6 +31,7 @@ from imagekit.planning.steps import (
     Step,
 )
 from imagekit.spec.model import ImageSpec
+from imagekit.values import frozen
 
 LAYER_BUDGET = 100
 """Of a whole image; engines stop at 127, and other tools may want to add some."""
@@ -44,7 +45,7 @@ _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _WORKDIR = "/root"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """The steps in order, base first, and the tag that their result is known by.
 
@@ -62,7 +63,7 @@ class Plan:
         return next(step for step in self.steps if isinstance(step, Configure))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Files:
     """What the spec's paths are relative to, and what of it is meant.
 
@@ -78,7 +79,7 @@ class Files:
     secrets: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Below:
     """The spec that a spec stands on: its name, its plan, and the names of its wheels."""
 

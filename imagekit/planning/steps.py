@@ -4,22 +4,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from imagekit.layers.tree import Node
 from imagekit.layers.venv import Venv
 from imagekit.lock.model import LockedWheel, RuntimePin
+from imagekit.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StartFromDebian:
     """The embedded base, as the lock's section says it."""
 
     section: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StartFromImage:
     """A base that is an image already; `reference` is relative to the spec's folder."""
 
@@ -27,21 +27,21 @@ class StartFromImage:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AddUser:
     """User `task` (1000, group 0) and its home, on a base without a user 1000."""
 
     passwd: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InstallDebian:
     """Packages of the base's own release, and all that they need: the lock's section `apt`."""
 
     section: Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListLibraries:
     """Tell the loader where wheels keep libraries: in ld.so.conf.d, and in its cache.
 
@@ -58,12 +58,12 @@ class ListLibraries:
     section: Mapping[str, object] | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MakeEnvironment:
     venv: Venv
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InstallWheels:
     """One layer: the wheels that share it, in the order of writing."""
 
@@ -71,7 +71,7 @@ class InstallWheels:
     bytecode: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InstallRuntime:
     """The runtime wheel, and Flyte's names for it on PATH unless flytekit brings its own."""
 
@@ -80,7 +80,7 @@ class InstallRuntime:
     flyte_names: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CopyFiles:
     """The user's files below `workdir`, an absolute path. `what` names them for people."""
 
@@ -89,7 +89,7 @@ class CopyFiles:
     nodes: tuple[Node, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunCommands:
     """The user's commands: one `sh -c`, joined by `&&`, as root in `/` with `env`.
 
@@ -106,7 +106,7 @@ class RunCommands:
         return " && ".join(self.commands)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Configure:
     """What the image's configuration says; None keeps what the base says."""
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
 from imagekit.errors import PodError
+from imagekit.values import frozen
 
 DataKind = Literal["Secret", "ConfigMap"]
 
@@ -30,7 +31,7 @@ _UNREADABLE = (yaml.YAMLError, ValueError, RecursionError)
 """ValueError: PyYAML lets those of dates that are none through."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Data:
     """Everything that pods refer to by name: the keys of each secret and config map."""
 

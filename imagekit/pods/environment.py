@@ -11,13 +11,14 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 from imagekit.pods.documents import Data, DataKind
 from imagekit.pods.expand import expand
 from imagekit.pods.model import Container, Pod
+from imagekit.values import frozen
 from sidecars.quantity import parse_quantity
 
 _BY_KEY = re.compile(r"metadata\.(labels|annotations)\['(.+)'\]")
@@ -36,7 +37,7 @@ class MissingError(Exception):
     """A name that leads nowhere: a secret, a key, a field."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Surroundings:
     """What pods learn of where they run."""
 

@@ -8,15 +8,15 @@ reference page is made from this table.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from imagekit.values import frozen
 from sidecars.quantity import parse_quantity
 
 Effect = Literal["used", "unused", "refused"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Leaf:
     """`wrong` says what is wrong with a value, or None; `why` is for people."""
 

@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from imagekit.pods.model import ProbeKind
+from imagekit.values import frozen
 
 Moment = Literal["postStart", "preStop"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Run:
     """The `attempt`-th run of a container, from 0: how often it was restarted before."""
 
@@ -22,18 +22,18 @@ class Run:
 # What happens.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Started:
     run: Run
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StartFailed:
     run: Run
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Exited:
     run: Run
     code: int
@@ -41,7 +41,7 @@ class Exited:
     out_of_memory: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Probed:
     run: Run
     kind: ProbeKind
@@ -49,7 +49,7 @@ class Probed:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HookEnded:
     run: Run
     moment: Moment
@@ -57,12 +57,12 @@ class HookEnded:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Deleted:
     """Somebody wants the pod gone; a second time, at once."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TimePassed:
     pass
 
@@ -73,24 +73,24 @@ Event = Started | StartFailed | Exited | Probed | HookEnded | Deleted | TimePass
 # What is to be done.
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Start:
     run: Run
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AskProbe:
     run: Run
     kind: ProbeKind
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunHook:
     run: Run
     moment: Moment
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Signal:
     """`TERM` stands for the container's own stop signal."""
 
@@ -98,7 +98,7 @@ class Signal:
     name: Literal["TERM", "KILL"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Note:
     """For people. `lines` asks for the container's last lines with it."""
 
@@ -107,7 +107,7 @@ class Note:
     lines: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finish:
     """Nothing of the pod runs any more."""
 

@@ -12,7 +12,6 @@ https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/ (KEP-753)
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from imagekit.pods.happenings import (
     Action,
@@ -35,12 +34,13 @@ from imagekit.pods.model import Pod, RestartPolicy, Role
 from imagekit.pods.probing import Prober
 from imagekit.pods.record import Ended, Record, State
 from imagekit.pods.stopping import Step, Stop
+from imagekit.values import frozen
 
 _START_ERROR_CODE = 128
 DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadline"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ending:
     """Why the pod is being stopped."""
 

@@ -7,10 +7,12 @@ Times are seconds, sizes bytes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from fractions import Fraction
 from typing import Any, Literal
+
+from imagekit.values import frozen
 
 ProbeKind = Literal["startup", "liveness", "readiness"]
 RestartPolicy = Literal["Always", "OnFailure", "Never"]
@@ -24,12 +26,12 @@ class Role(Enum):
     MAIN = "main"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Exec:
     command: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HttpGet:
     port: int
     path: str = "/"
@@ -39,13 +41,13 @@ class HttpGet:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TcpSocket:
     port: int
     host: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sleep:
     seconds: int
 
@@ -53,7 +55,7 @@ class Sleep:
 Handler = Exec | HttpGet | TcpSocket | Sleep
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Probe:
     handler: Handler
     initial_delay: int = 0
@@ -65,7 +67,7 @@ class Probe:
     """Given to the container that this probe stops, instead of the pod's grace."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mount:
     volume: str
     path: str
@@ -74,7 +76,7 @@ class Mount:
     sub_path_expression: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Security:
     """Of a container, with the pod's filled in."""
 
@@ -89,7 +91,7 @@ class Security:
     """No seccomp filter."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Container:
     """`environment` and `environment_from` are as Kubernetes spells them; see `environment.py`."""
 
@@ -115,7 +117,7 @@ class Container:
     """A container that fails without a message has its last lines as one."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Volume:
     """`source` is the volume's one member besides its name, as Kubernetes spells it."""
 
@@ -124,7 +126,7 @@ class Volume:
     source: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Port:
     """Published on this machine."""
 
@@ -134,7 +136,7 @@ class Port:
     protocol: str = "tcp"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pod:
     name: str
     initial: tuple[Container, ...]

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from fractions import Fraction
 from typing import Any
 
 from imagekit.engines.container import bind_option
 from imagekit.pods.expand import expand
 from imagekit.pods.model import Container, Pod
+from imagekit.values import frozen
 
 GPU = "nvidia.com/gpu"
 UNENFORCED = ("ephemeral-storage", "hugepages-")
@@ -23,7 +24,7 @@ _OF_THE_PROGRAM = re.compile(
 """Variables that docker and podman themselves go by."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ImageFacts:
     """What an image's config says, as the engine has it."""
 
@@ -34,7 +35,7 @@ class ImageFacts:
     stop_signal: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seat:
     """Where a container of the pod is put: what it shares, and what its volumes are."""
 
@@ -60,7 +61,7 @@ class Seat:
     """The paths of mounts that can only be read."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Creation:
     """`environ` is laid over the program's own: values of variables are no arguments.
 

@@ -9,7 +9,7 @@ import signal
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +48,13 @@ from imagekit.pods.sandbox import LABEL, Identity, Sandbox, find_pause, home_of,
 from imagekit.pods.starts import Starts
 from imagekit.pods.status import exit_code_of, status_of
 from imagekit.pods.volumes import READ_ONLY_KINDS, Bound, Stored, places_of
+from imagekit.values import frozen
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _NO_GPUS = "none"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Options:
     """What the command line says beside the pod."""
 
@@ -69,7 +70,7 @@ class Options:
     """By container: called at each of its starts."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     status: Mapping[str, Any]
     exit_code: int

@@ -10,16 +10,16 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from imagekit.engines.container import ContainerEngine
 from imagekit.errors import EngineError
 from imagekit.pods.dialect import DIALECTS
+from imagekit.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     code: int
     out: bytes

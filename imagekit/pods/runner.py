@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +39,7 @@ from imagekit.pods.options import Creation
 from imagekit.pods.program import Answer, Program
 from imagekit.pods.sandbox import Sandbox
 from imagekit.pods.starts import Starts
+from imagekit.values import frozen
 
 _LONGEST_MESSAGE_BYTES = 4096
 _LAST_LINES = 10
@@ -51,7 +51,7 @@ _OOM_SECONDS = 0.1
 _KILLED = 137
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Setup:
     """Everything that was found out before the first container starts."""
 
@@ -70,7 +70,7 @@ class Setup:
         return {spec.name: spec for spec in self.pod.containers}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EngineState:
     """What the engine says of a container."""
 

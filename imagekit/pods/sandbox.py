@@ -14,7 +14,6 @@ import os
 import platform
 import tarfile
 from collections.abc import Awaitable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from imagekit.errors import EngineError
@@ -24,6 +23,7 @@ from imagekit.pods.options import ImageFacts
 from imagekit.pods.pause import PROGRAM, pause_image
 from imagekit.pods.program import Program
 from imagekit.pods.volumes import Bound, Stored, add_file, archive
+from imagekit.values import frozen
 
 LABEL = "imagekit-pod"
 HOME_LABEL = "imagekit-pod-home"
@@ -33,7 +33,7 @@ _UNUSED_PORT = 1
 _REACH_SECONDS = 2.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Identity:
     """Names and labels of everything that one run of a pod makes."""
 

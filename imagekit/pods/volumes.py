@@ -11,20 +11,20 @@ import io
 import json
 import tarfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from imagekit.pods.documents import Data, DataKind
 from imagekit.pods.environment import MissingError, Surroundings, field_of, resource_of
 from imagekit.pods.model import Container, Pod, Volume
+from imagekit.values import frozen
 from sidecars.quantity import parse_quantity
 
 READ_ONLY_KINDS = frozenset(("secret", "configMap", "downwardAPI", "image"))
 _ANYBODY, _SET_GROUP, _READ_BY_GROUP = 0o777, 0o2000, 0o440
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class File:
     """`path` is relative to the volume."""
 
@@ -33,14 +33,14 @@ class File:
     mode: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bound:
     """A file or folder of this machine."""
 
     path: Path
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stored:
     """A volume of the engine's, in its memory or on its disk. `image` is copied into it."""
 

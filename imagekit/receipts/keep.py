@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +32,10 @@ from imagekit.receipts.reading import unchanged
 from imagekit.receipts.watch import Watch, current
 from imagekit.registry.reference import RegistryReference, is_loopback
 from imagekit.spec.model import ImageSpec
+from imagekit.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Image:
     """One that was built."""
 

@@ -6,18 +6,19 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TypeVar
 
 from imagekit import interrupts
 from imagekit.errors import RegistryError
 from imagekit.registry.errors import TransientError
+from imagekit.values import frozen
 
 _Result = TypeVar("_Result")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pace:
     """How often something is tried, and how long is waited in between."""
 
@@ -55,7 +56,7 @@ class Pace:
         self.sleep(min(wait, self.longest_seconds))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Access:
     """How registries are reached.
 

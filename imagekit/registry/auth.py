@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import urlencode, urlsplit
 
 from imagekit.errors import RegistryError
@@ -27,6 +27,7 @@ from imagekit.registry.credentials import Credentials, find_credentials
 from imagekit.registry.errors import Subject, plain
 from imagekit.registry.exchange import Answer, Bytes, Request
 from imagekit.registry.reference import is_loopback
+from imagekit.values import frozen
 
 _CLIENT = "imagekit"
 _TOKEN = re.compile(r"[\x21-\x7e]{1,60000}")
@@ -36,7 +37,7 @@ _READ = frozenset({"pull"})
 _WRITE = frozenset({"pull", "push"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rights:
     """What a request needs: to read, or to write, one repository, and perhaps to read another."""
 
@@ -56,7 +57,7 @@ class Rights:
         return frozenset(found)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Grant:
     header: str = field(repr=False)
     until: float

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from imagekit.values import frozen
 
 _LIMIT = 8192
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - the grammar's own word
@@ -15,7 +17,7 @@ _SCOPE = re.compile(r"repository:([a-z0-9._/-]{1,255}):([a-z,*]{1,60})")
 _SCOPES = 4
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Challenge:
     """One way to be let in; `scheme` and the names of parameters are in lower case."""
 

@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Protocol
 from urllib.parse import urljoin, urlsplit
 
@@ -23,6 +23,7 @@ from imagekit.registry.exchange import Answer, Body, Request, Response
 from imagekit.registry.places import Places
 from imagekit.registry.reference import is_loopback, server_of
 from imagekit.urls import without_credentials
+from imagekit.values import frozen
 
 _REDIRECTS = 5
 _REDIRECTING = frozenset({301, 302, 303, 307, 308})
@@ -39,7 +40,7 @@ class Sender(Protocol):
     def close(self) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call:
     """A request to the registry.
 

@@ -13,12 +13,13 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from imagekit.errors import RegistryError
 from imagekit.oci.document import LIMIT_BYTES, Document
 from imagekit.registry.reference import credentials_key
+from imagekit.values import frozen
 
 _HELPER = re.compile(r"[A-Za-z0-9._-]+")
 _HELPER_SECONDS = 60
@@ -26,7 +27,7 @@ _NOT_FOUND = ("credentials not found", "no credentials server url", "no credenti
 _TOKEN_USER = "<token>"  # noqa: S105 - what helpers call a user who is known by token alone
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Credentials:
     """A user and password, or an identity token, or a registry token; the rest is empty."""
 

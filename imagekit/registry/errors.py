@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from imagekit.errors import RegistryError
 from imagekit.urls import masked
+from imagekit.values import frozen
 
 RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
 _TEXT_LIMIT = 300
@@ -33,7 +33,7 @@ class TransientError(Exception):
         self.wait_seconds = wait_seconds
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Subject:
     """What is being done, as errors say it: `pushing HOST/REPOSITORY`; one may do it, or not."""
 

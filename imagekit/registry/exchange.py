@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from imagekit.errors import RegistryError
+from imagekit.values import frozen
 
 _DIGITS = 18
 
@@ -23,7 +24,7 @@ class Body(Protocol):
         """All of it, anew with each call."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bytes:
     """A small body."""
 
@@ -37,7 +38,7 @@ class Bytes:
         yield self.data
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     method: str
     url: str
@@ -84,7 +85,7 @@ def number(text: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) <= _DIGITS else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """A small answer, whole. The names in `headers` are found in any case."""
 

@@ -6,8 +6,6 @@ The digest of the bytes counts; what a registry's headers say of them is compare
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from imagekit.errors import IntegrityError, RegistryError
 from imagekit.oci import digest as digests
 from imagekit.oci import media_types
@@ -18,12 +16,13 @@ from imagekit.registry.connection import Call, Connection
 from imagekit.registry.errors import Subject, TransientError
 from imagekit.registry.exchange import Answer, Bytes
 from imagekit.registry.reference import RegistryReference
+from imagekit.values import frozen
 
 _KNOWN = media_types.MANIFESTS | media_types.INDEXES
 _ACCEPT = ", ".join(sorted(_KNOWN))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Manifest:
     """A manifest or an index, as its bytes are."""
 

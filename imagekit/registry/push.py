@@ -13,7 +13,6 @@ import io
 import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 
 from imagekit.errors import BuildError, IntegrityError, RegistryError
 from imagekit.oci import media_types
@@ -30,13 +29,14 @@ from imagekit.registry.manifests import find_manifest, put_manifest
 from imagekit.registry.placing import Outcome, place
 from imagekit.registry.reference import RegistryReference, check_repository
 from imagekit.registry.upload import PART_BYTES, Blob, StoppedError, Target
+from imagekit.values import frozen
 
 _WORKERS = 8
 _CHILDREN = 8
 _BLOB_MISSING = frozenset({"MANIFEST_BLOB_UNKNOWN", "BLOB_UNKNOWN"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PushReport:
     """What a push came to: digests of blobs by what was done, and all bytes of bodies sent."""
 
@@ -256,13 +256,13 @@ def _config(image: Image) -> Blob:
     return Blob(image.config_digest, len(data), lambda: io.BytesIO(data))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Document:
     descriptor: Descriptor
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Known:
     """What the repository has: digests of manifests by reference, and the blobs they name."""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import re
-from dataclasses import dataclass
 
 from imagekit.errors import BuildError
 from imagekit.oci.reference import Reference
+from imagekit.values import frozen
 
 _HUB = "docker.io"
 _HUB_ALIASES = (f"index.{_HUB}", f"registry-1.{_HUB}")
@@ -26,7 +26,7 @@ _REPOSITORY = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*")
 _REPOSITORY_LIMIT = 255
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RegistryReference:
     """Make one with `parse`, which checks every part: all of them become parts of URLs."""
 

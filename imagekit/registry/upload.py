@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import BinaryIO
 from urllib.parse import quote, urljoin
 
@@ -21,6 +21,7 @@ from imagekit.registry.auth import Rights
 from imagekit.registry.connection import Call, Connection
 from imagekit.registry.errors import Subject, TransientError
 from imagekit.registry.exchange import Answer, number
+from imagekit.values import frozen
 
 PART_BYTES = 32 << 20
 _SENDERS = 4
@@ -30,7 +31,7 @@ _LOST = frozenset({404, 416})
 _SPARE_TRIES = 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Blob:
     """`open` gives all of its bytes, each time it is called; the caller closes them."""
 
@@ -43,7 +44,7 @@ class StoppedError(Exception):
     """Something else of the same push has failed: there is no use in going on."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """Where blobs go, and how.
 
@@ -266,7 +267,7 @@ class _OverError(TransientError):
         super().__init__(f"the registry does not go on with the upload (HTTP {status})", 0.0)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Body:
     size_bytes: int
     chunks: Callable[[], Iterator[bytes]]

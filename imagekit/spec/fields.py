@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from imagekit.spec.frozen import Kind
 from imagekit.spec.model import ImageSpec
+from imagekit.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SpecField:
     """One field; `doc` of a field that does not work yet says what to use instead."""
 

@@ -13,13 +13,13 @@ import itertools
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import yaml
 
 from imagekit.errors import Problem
 from imagekit.spec import nodes
 from imagekit.spec.fields import FIELDS
+from imagekit.values import frozen
 
 MOST_CELLS = 1000
 _OWN_KEYS = ("include", "exclude")
@@ -29,7 +29,7 @@ _MAPPING = "tag:yaml.org,2002:map"
 _Values = Mapping[str, yaml.Node]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cell:
     """One image of a document; `name` follows from the values, and is empty without a matrix."""
 

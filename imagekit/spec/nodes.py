@@ -8,11 +8,11 @@ their node and nothing here nests deeper than a field's value, so a file can't b
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import yaml
 
 from imagekit.errors import Problem
+from imagekit.values import frozen
 
 _PREFIX = "tag:yaml.org,2002:"
 _SCALARS = frozenset(_PREFIX + name for name in ("str", "int", "float", "bool", "timestamp"))
@@ -29,7 +29,7 @@ class NodeError(ValueError):
         self.problem = problem
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """One key of a mapping, the line of the key, and the node of its value."""
 

@@ -8,13 +8,13 @@ image the field changes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from imagekit.spec.fields import FIELDS, SpecField
 from imagekit.spec.reference import kind_of
+from imagekit.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page:
     """`example` is a spec, or the part of one; `changes` says what of the image follows."""
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from imagekit.errors import Problem, SpecError
 from imagekit.spec.address import split
 from imagekit.spec.model import ImageSpec
+from imagekit.values import frozen
 
 _SUFFIXES = (".yaml", ".yml", ".py")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stood:
     """A spec and its address, which its paths and its lock are relative to."""
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from imagekit.errors import Problem, SpecError
 from imagekit.spec.requirement import UnusableRequirementError
 from imagekit.spec.source import requirement_name
 from imagekit.urls import masked
+from imagekit.values import frozen
 
 _COMMENT = re.compile(r"(^|\s)#.*$")
 INCLUDE = re.compile(r"(?:-r|--requirement|-c|--constraint)(?:\s+|=)?(\S.*)")
@@ -25,7 +25,7 @@ _INDEX = re.compile(r"(?:-i|--index-url|--extra-index-url|-f|--find-links)(?:\s+
 _INERT = re.compile(r"--(?:prefer-binary|only-binary(?:\s+|=)\S+|require-hashes)$")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RequirementLine:
     """One requirement as a file holds it; `sha256` lists the hashes it allows, if it names any.
 
@@ -37,7 +37,7 @@ class RequirementLine:
     sha256: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RequirementsFile:
     """A requirements.txt with everything that it includes.
 

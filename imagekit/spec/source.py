@@ -7,7 +7,7 @@ They have to be built before they can be installed; `imagekit.lock.sources` does
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Literal
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit, urlunsplit
@@ -18,6 +18,7 @@ from packaging.utils import canonicalize_name
 
 from imagekit.spec.requirement import UnusableRequirementError, check_name, parse
 from imagekit.urls import masked, without_credentials
+from imagekit.values import frozen
 
 Kind = Literal["archive", "directory", "vcs"]
 
@@ -29,7 +30,7 @@ _PATH = re.compile(r"(?P<path>\.{0,2}/[^\[;]*|\.{1,2})(?:\[(?P<extras>[^\]]*)\])
 _REVISION = re.compile(r"[A-Za-z0-9_](?:(?!\.\.)[\w./+-])*")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Source:
     """A requirement that is built here.
 

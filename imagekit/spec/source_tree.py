@@ -11,11 +11,11 @@ import os
 import posixpath
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from imagekit.errors import Problem, SpecError
 from imagekit.files import sha256_of
+from imagekit.values import frozen
 
 _IGNORED = (
     *(".git", ".hg", ".svn", ".venv", ".tox", ".nox", "__pycache__", "*.pyc", "*.egg-info"),
@@ -25,7 +25,7 @@ _MADE = ("build", "dist")
 """What backends leave in the project's own folder; a package of that name is none of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Member:
     """A file, or a link with its `target`; `path` is relative, with `/`.
 

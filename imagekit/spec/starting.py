@@ -6,7 +6,6 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from imagekit.errors import Problem, SpecError
 from imagekit.spec import requirements_file
 from imagekit.spec.requirement import UnusableRequirementError
 from imagekit.spec.source import requirement_name
+from imagekit.values import frozen
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -28,7 +28,7 @@ _PYTHONS = ("3.11", "3.13")
 """What the embedded base has."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Start:
     """The members of a spec, and what of the project they leave out, each with a reason."""
 

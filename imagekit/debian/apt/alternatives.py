@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from imagekit.errors import BuildError
+from imagekit.values import frozen
 
 FOLDER = "var/lib/dpkg/alternatives"
 _LINKS = "etc/alternatives"
 _PROGRAM = "update-alternatives"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Alternative:
     """One choice for the path `link`, known as `name`; `slaves` are (link, path) by their names."""
 

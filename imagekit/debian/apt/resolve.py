@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
 from imagekit.answers import Answers
@@ -21,12 +21,13 @@ from imagekit.debian.sources import Mirrors
 from imagekit.debian.status import control_fields
 from imagekit.errors import LockError
 from imagekit.progress import Progress
+from imagekit.values import frozen
 
 _OF_SCRIPTS = frozenset({"debconf", "debconf-2.0", "install-info"})
 """Only maintainer scripts use these: where none has to run, they are not needed."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AptBase:
     """What packages are added to.
 
@@ -82,7 +83,7 @@ def resolve_apt(
     return resolution.run(AptSet(base.release, architecture, (), (), (), (), dates))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Downloads:
     release: Release
     architecture: str

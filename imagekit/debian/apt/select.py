@@ -10,20 +10,20 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from imagekit.debian.control import Relation
 from imagekit.debian.index import Candidate, PackageIndex
 from imagekit.debian.resolve import fulfils, preference, text_of
 from imagekit.debian.version import Version
 from imagekit.errors import LockError
+from imagekit.values import frozen
 
 _Group = tuple[Relation, ...]
 _MISTYPED = 3
 """Characters too many or too few, at most."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unknown:
     """What was asked for and is not there; `item` as it was written."""
 

@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from packaging.markers import InvalidMarker, Marker, UndefinedEnvironmentName
 
 from imagekit.errors import LockError
 from imagekit.lock.model import Target
+from imagekit.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pin:
     """One package; `sha256` are the hashes of its files, `url` where it is named by one.
 
@@ -30,7 +30,7 @@ class Pin:
         return f"{self.name} @ {self.url}" if self.url else f"{self.name}=={self.version}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Selection:
     """Extras and groups by their names in the lock `source`, and the target for its markers."""
 

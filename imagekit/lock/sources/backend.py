@@ -11,7 +11,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from imagekit.lock.model import Target
 from imagekit.lock.sources.host import find_python, glibc
 from imagekit.lock.tags import best_wheel, supported_tags
 from imagekit.urls import masked
+from imagekit.values import frozen
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -48,7 +48,7 @@ _PINNED = {
 _SHOWN_LINES = 30
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Backend:
     """Builds for one version of Python; `variables` say where uv finds packages.
 

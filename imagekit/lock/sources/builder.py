@@ -7,7 +7,6 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
@@ -30,12 +29,13 @@ from imagekit.spec.model import ImageSpec
 from imagekit.spec.source import Source
 from imagekit.spec.source_tree import members, tree_digest
 from imagekit.urls import with_credentials
+from imagekit.values import frozen
 
 _Obtain = Callable[[Path], Path]
 """Puts the project into a folder that is made by it, and returns the project's root."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Wanted:
     """What is built: `name` of the distribution where it is known, else empty."""
 

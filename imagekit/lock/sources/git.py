@@ -12,7 +12,6 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -21,6 +20,7 @@ from imagekit.files import exclusive
 from imagekit.paths import cache_directory
 from imagekit.urls import masked
 from imagekit.usage import used
+from imagekit.values import frozen
 
 _COMMIT = re.compile(r"[0-9a-f]{7,64}")
 _HEAD = "refs/imagekit/head"
@@ -32,7 +32,7 @@ _HELPER = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Repository:
     """`url` as it may be written down; `credentials` as `(user, password)`, or None."""
 
