@@ -33,15 +33,31 @@ _RELEASE = re.compile(r"(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))*", re.ASCII)
 def lock_path(spec_path: Path) -> Path:
     """Where the lock of a spec stands: beside it, `pylock.toml` for spec.yaml, else with its name.
 
-    Of an image of a matrix, the image's name follows behind `--`. PEP 751 allows no dots in that
-    name, so whatever is no letter, digit, - or _ becomes -.
+    spec.yaml's has its name, too, where `pylock.toml` is another tool's, and stays there. Of an
+    image of a matrix, the image's name follows behind `--`. PEP 751 allows no dots in that name,
+    so whatever is no letter, digit, - or _ becomes -.
     """
     path, image = split(spec_path)
     if path.stem == "spec" and not image:
-        return path.with_name("pylock.toml")
+        plain, named = path.with_name("pylock.toml"), path.with_name("pylock.spec.toml")
+        return named if _is_of_others(plain) or _content(named) is not None else plain
     words = [path.stem, image] if image else [path.stem]
     name = "--".join(re.sub(r"[^A-Za-z0-9_-]+", "-", word) for word in words)
     return path.with_name(f"pylock.{name}.toml")
+
+
+def _is_of_others(path: Path) -> bool:
+    """Whether another tool made the lock at `path`; what is no lock at all is told when read."""
+    data = _content(path) or b""
+    return b"lock-version" in data and b"tool.imagekit" not in data
+
+
+def _content(path: Path) -> bytes | None:
+    # Opened, not only asked for: that is what receipts take note of.
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
 
 
 def own_files(spec_path: Path) -> tuple[Path, ...]:

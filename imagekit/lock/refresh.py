@@ -46,10 +46,12 @@ def refresh_lock(
     what several specs ask alike.
 
     Raises:
-        LockError: the spec can't be resolved, or what stands there is not ours.
+        LockError: the spec can't be resolved, requires its own lock, or what stands there is not
+            ours.
         SpecError: it names Debian packages that there are not.
     """
     path = file.lock_path(spec_path)
+    _refuse_itself(spec, spec_path, path)
     previous = file.read(path) or ()
     kept = () if upgrade else tuple(wheel for lock in previous for wheel in lock.packages)
     lineage(spec, spec_path)  # none stands on itself
@@ -79,6 +81,14 @@ def refresh_lock(
     file.write(path, locks)
     task.done()
     return tuple(locks)
+
+
+def _refuse_itself(spec: ImageSpec, spec_path: Path, lock: Path) -> None:
+    if spec.requirements and (spec_path.parent / spec.requirements).absolute() == lock.absolute():
+        raise LockError(
+            f"requirements: {spec.requirements} is the lock of {spec_path} itself",
+            hint="name the file that it was made from, or the lock of another tool",
+        )
 
 
 @frozen

@@ -68,7 +68,7 @@ def locked(requirements: Path) -> Lock:
     """On a base that is only named; the plan of it is made too."""
     folder = requirements.parent
     write_layout(bare_base(folder, PYTHON, "2.39"), folder / "base")
-    path = folder / "image.yaml"  # `spec.yaml` would have its lock where pip has its own
+    path = folder / "spec.yaml"
     path.write_text(
         f"name: of-others\nbase_image: oci:base\nplatform: linux/amd64\nobject_storage: false\n"
         f"compile_bytecode: false\nrequirements: {requirements.name}\n"

@@ -10,7 +10,7 @@ import pytest
 
 from imagekit.errors import LockError
 from imagekit.lock.ensure import ensure_lock
-from imagekit.lock.file import lock_path
+from imagekit.lock.file import lock_path, read
 from imagekit.lock.model import Lock, RuntimePin
 from imagekit.lock.refresh import refresh_lock
 from imagekit.oci import digest
@@ -23,6 +23,7 @@ from imagekit.spec.load import load_spec
 
 RUNTIME = RuntimePin("0+abc", "a" * 64)
 OTHER = RuntimePin("0+def", "b" * 64)
+OF_OTHERS = 'lock-version = "1.0"\ncreated-by = "other"\npackages = []\n'
 
 
 def _write_base(folder: Path, python: str) -> str:
@@ -138,18 +139,44 @@ def test_a_refresh_takes_the_base_and_the_runtime_of_today(spec: Path) -> None:
 
 
 def test_a_lock_of_another_tool_is_left_alone(spec: Path) -> None:
-    """Somebody's own pylock.toml is not ours to write."""
-    lock_path(spec).write_text('lock-version = "1.0"\ncreated-by = "other"\npackages = []\n')
-    before = lock_path(spec).read_bytes()
-    for make in (
-        _ensure,
-        lambda path: refresh_lock(
-            load_spec(path), path, upgrade=True, runtime=None, progress=Silent(), environ={}
-        ),
-    ):
-        with pytest.raises(LockError, match="was not made by imagekit"):
-            make(spec)
-    assert lock_path(spec).read_bytes() == before
+    """Somebody's own pylock.toml is not ours to write: the spec's gets the spec's name."""
+    others = spec.with_name("pylock.toml")
+    others.write_text(OF_OTHERS)
+    lock = _ensure(spec)
+    own = spec.with_name("pylock.spec.toml")
+    assert (lock_path(spec), read(own)) == (own, (lock,))
+    assert _ensure(spec) == lock
+    assert others.read_text() == OF_OTHERS
+    others.unlink()
+    assert lock_path(spec) == own
+
+
+@pytest.mark.parametrize("text", [OF_OTHERS, "", "no lock"])
+def test_what_stands_where_the_lock_belongs_is_never_overwritten(spec: Path, text: str) -> None:
+    """A file that is none of ours is an error, which names a way out."""
+    named = spec.rename(spec.with_name("named.yaml"))
+    lock_path(named).write_text(text)
+    for make in (_ensure, _refreshed):
+        with pytest.raises(LockError) as caught:
+            make(named)
+        assert str(lock_path(named)) in caught.value.message
+    assert lock_path(named).read_text() == text
+
+
+def test_a_spec_does_not_require_its_own_lock(spec: Path) -> None:
+    """It would be another one each time that it is made."""
+    _ensure(spec)
+    spec.write_text(spec.read_text() + "requirements: pylock.toml\n")
+    with pytest.raises(LockError, match=r"pylock\.toml is the lock of .*spec\.yaml itself"):
+        _refreshed(spec)
+
+
+def _refreshed(path: Path) -> Lock:
+    spec = load_spec(path)
+    (lock,) = refresh_lock(
+        spec, path, upgrade=True, runtime=None, progress=Silent(), environ={"PATH": ""}
+    )
+    return lock
 
 
 def test_where_the_base_lies_does_not_change_what_the_image_is(spec: Path, tmp_path: Path) -> None:
