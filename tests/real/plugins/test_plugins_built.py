@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import os
+import platform
 import zipfile
 from collections import Counter
 from collections.abc import Callable
@@ -17,7 +19,13 @@ from packaging.specifiers import SpecifierSet
 
 from imagekit.catalogue.find import find_plugin, own_names
 from imagekit.catalogue.model import Plugin
+from imagekit.layers.writer import LayerWriter
+from imagekit.oci.assemble import Addition, Settings, assemble
+from imagekit.oci.image import Image
+from imagekit.oci.layout import read_layout, write_layout
+from tests.fakes.images import make_layer
 from tests.real.builds import Host, new_host, shared_downloads
+from tests.real.interpreters import found_python
 
 pytestmark = [pytest.mark.network, pytest.mark.userns]
 
@@ -25,6 +33,7 @@ WORK = Path(__file__).parent / "work"
 DATA = "vega_datasets/_data"
 NATIVE = "3.11"
 """The Python of the embedded base, and of bookworm's modules."""
+OLDER = "3.10"
 
 Rows = list[dict[str, object]]
 
@@ -96,17 +105,25 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Host:
     return new_host(tmp_path_factory.mktemp("host") / "host", shared_downloads())
 
 
-def made(host: Host, folder: Path, plugins: tuple[str, ...], packages: str = "") -> Path:
+def made(
+    host: Host,
+    folder: Path,
+    plugins: tuple[str, ...],
+    packages: str = "",
+    *,
+    python: str = NATIVE,
+    base: str = "",
+) -> Path:
     """The spec of an image of `plugins` that was built, with all work among its sources."""
     spec = folder / "spec.yaml"
     sources = [name for plugin in plugins for name in find_plugin(plugin).from_source]
     spec.write_text(
-        f"name: tests/{'-'.join(plugins)}\npython_version: '{NATIVE}'\nobject_storage: false\n"
+        f"name: tests/{'-'.join(plugins)}\npython_version: '{python}'\nobject_storage: false\n"
         f"source_root: {os.path.relpath(folder / 'src', folder)}\n"
         f"plugins: [{', '.join(plugins)}]\npackages: [{packages}]\n"
-        f"allow_build: [{', '.join(sources)}]\n"
+        f"allow_build: [{', '.join(sources)}]\n{base}"
     )
-    (folder / "src").mkdir()
+    (folder / "src").mkdir(exist_ok=True)
     for path in WORK.glob("*.py"):
         (folder / "src" / path.name).write_text(path.read_text())
     (folder / "src" / "imports.py").write_text(IMPORTS)
@@ -169,3 +186,75 @@ def test_each_plugin_is_built_and_imported(name: str, host: Host, tmp_path: Path
     """Its modules, within an image that holds it alone."""
     spec = made(host, tmp_path, (name,))
     assert_importable(host, spec, (find_plugin(name),))
+
+
+PROGRAMS = """
+import subprocess
+
+def main(words: "list[str]") -> str:
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.root
+def test_a_plugin_without_a_module_has_its_program(host: Host, tmp_path: Path) -> None:
+    """envd's is the only one; the others without a module add nothing to an image."""
+    without = [find_plugin(name) for name in own_names() if not find_plugin(name).modules]
+    assert [plugin.name for plugin in without if plugin.packages or plugin.apt_packages] == ["envd"]
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "programs.py").write_text(PROGRAMS)
+    spec = made(host, tmp_path, ("envd",))
+    words = ["/opt/venv/bin/envd", "version", "--short"]
+    said = output(host, spec, "programs:main", f"words={json.dumps(words)}")
+    assert str(said).startswith("envd")
+
+
+@pytest.mark.slow
+@pytest.mark.root
+def test_plugins_for_an_older_python_are_built_where_a_base_has_it(
+    host: Host, tmp_path: Path
+) -> None:
+    """On Debian's base they are refused with the reason; on one of 3.10 they are imported.
+
+    That base is Debian's with the files of this machine's Python 3.10; one package has to be built
+    from source, which takes that Python, too.
+    """
+    older = [name for name in own_names() if NATIVE not in SpecifierSet(find_plugin(name).python)]
+    assert older == ["whylogs"]
+    plugin = find_plugin("whylogs")
+    refused = tmp_path / "refused.yaml"
+    refused.write_text("plugins: [whylogs]\n")
+    assert plugin.python_why in host.run("lock", refused).stderr
+
+    python = Path(os.path.realpath(found_python((), OLDER)))
+    write_layout(base_with(python, host, tmp_path), tmp_path / "base")
+    found = dataclasses.replace(host, environ={"PATH": f"{python.parent}:{os.environ['PATH']}"})
+    spec = made(found, tmp_path, ("whylogs",), python=OLDER, base="base_image: oci:base\n")
+    assert_importable(found, spec, (plugin,))
+
+
+def base_with(python: Path, host: Host, folder: Path) -> Image:
+    """Debian's base, and an interpreter of this machine in its /usr/local."""
+    spec = folder / "debian.yaml"
+    spec.write_text("object_storage: false\ncompile_bytecode: false\n")
+    host.lock(spec)
+    host.build(spec, f"oci:{folder / 'debian'}")
+    debian = read_layout(folder / "debian")
+    library = python.parents[1] / "lib"
+    files = {
+        f"usr/local/lib/{path.relative_to(library).as_posix()}": path.read_bytes()
+        for path in (library / f"python{OLDER}").rglob("*")
+        if path.is_file() and not {"__pycache__", "site-packages", "test"} & {*path.parts}
+    }
+    for shared in library.glob(f"libpython{OLDER}.so.*"):
+        files[f"usr/lib/{platform.machine()}-linux-gnu/{shared.name}"] = shared.read_bytes()
+
+    def write(writer: LayerWriter) -> None:
+        for path in sorted(files):
+            writer.file(path, files[path])
+        writer.file(f"usr/local/bin/{python.name}", python.read_bytes(), mode=0o755)
+
+    added = [Addition(debian.layers[0], "Debian"), Addition(make_layer(folder, write), "Python")]
+    settings = Settings(environment={"PATH": "/usr/local/bin:/usr/bin:/bin"})
+    return assemble(None, added, settings, platform=debian.platform)
