@@ -46,8 +46,7 @@ def refresh_lock(
     what several specs ask alike.
 
     Raises:
-        LockError: the spec can't be resolved, requires its own lock, or what stands there is not
-            ours.
+        LockError: it can't be resolved, requires its own lock, or what stands there is not ours.
         SpecError: it names Debian packages that there are not.
     """
     path = file.lock_path(spec_path)
