@@ -15,6 +15,15 @@ GROUP = "imagekit.builders"
 NETWORKS = ("default", "host", "none")
 
 
+Check = Callable[[str], str | None]
+"""What is wrong with an option's value, as the rest of a sentence, or None."""
+
+TLS_FILES = ("tls_ca", "tls_cert", "tls_key")
+"""Options that name files, relative to the spec."""
+
+_WORKERS = ("unix:///", "tcp://", "docker-container://", "kube-pod://")
+
+
 def _url(text: str) -> str | None:
     usable = urlsplit(text).scheme in ("http", "https", "file")
     return None if usable else "is not an http, https or file URL"
@@ -28,12 +37,44 @@ def _text(text: str) -> str | None:
     return None if text.strip() else "is empty"
 
 
+def _address(text: str) -> str | None:
+    """Of a worker, or one for each platform."""
+    for item in text.split(",") if text.startswith("linux/") else [text]:
+        address = item.strip().removeprefix("linux/amd64=").removeprefix("linux/arm64=")
+        if not address.startswith(_WORKERS):
+            return f"has no address of a worker: one begins with {' or '.join(_WORKERS)}"
+    return None
+
+
+def _cache(place: str) -> Check:
+    """Of `cache_from` or `cache_to`, which name a folder as `place`."""
+
+    def check(text: str) -> str | None:
+        items = [item.strip() for item in text.split(";") if item.strip()]
+        problems = (_wrong_cache(item, place) for item in items)
+        return next(filter(None, problems), None) if items else "is empty"
+
+    return check
+
+
+def _wrong_cache(item: str, place: str) -> str | None:
+    if "=" not in item:  # the name of a registry's repository
+        return None
+    said = dict(pair.strip().partition("=")[::2] for pair in item.split(","))
+    kind = said.get("type")
+    if not kind:
+        return f"holds {item!r}, which is no cache: write type=registry,ref=HOST/NAME"
+    needed = {"local": place, "registry": "ref"}.get(kind)
+    if needed and not said.get(needed):
+        return f"holds {item!r}, which names no {needed}: write type={kind},{needed}=..."
+    if said.get("mode", "max") not in ("min", "max"):
+        return f"holds {item!r}: mode is none of min, max"
+    return None
+
+
 def _provenance(text: str) -> str | None:
     return None if text in ("min", "max") else "is none of min, max"
 
-
-Check = Callable[[str], str | None]
-"""What is wrong with an option's value, as the rest of a sentence, or None."""
 
 _DEBIAN: Mapping[str, Check] = {
     f"{distribution}_{kind}": _url
@@ -47,12 +88,10 @@ OPTIONS: Mapping[str, Mapping[str, Check]] = {
     "buildkit": {
         **_DEBIAN,
         "network": _network,
-        "address": _text,
-        "tls_ca": _text,
-        "tls_cert": _text,
-        "tls_key": _text,
-        "cache_from": _text,
-        "cache_to": _text,
+        "address": _address,
+        **dict.fromkeys(TLS_FILES, _text),
+        "cache_from": _cache("src"),
+        "cache_to": _cache("dest"),
         "provenance": _provenance,
     },
     "envd": {**_DEBIAN, "address": _text},

@@ -14,6 +14,7 @@ import yaml
 from imagekit.errors import Problem, SpecError
 from imagekit.spec import nodes
 from imagekit.spec.address import join, split
+from imagekit.spec.builder_rules import TLS_FILES
 from imagekit.spec.fields import FIELDS, SpecField
 from imagekit.spec.finding import Finding
 from imagekit.spec.matrix import cells
@@ -91,7 +92,8 @@ def _read(path: Path) -> str:
     except OSError as error:
         raise SpecError(str(path), [Problem(f"can't be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
-        raise SpecError(str(path), [Problem("is not UTF-8 text")]) from error
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise SpecError(str(path), [Problem("is not UTF-8 text", line)]) from error
 
 
 def _parse(text: str, *, source: str, folder: Path) -> dict[str, ImageSpec]:
@@ -150,7 +152,7 @@ def found_later(address: Path, findings: Sequence[Finding]) -> SpecError:
 def _findings(spec: ImageSpec, folder: Path) -> list[Finding]:
     findings = check(spec)
     known = {(each.field, each.item) for each in findings}
-    missing = _missing_paths(spec, folder)
+    missing = [*_missing_paths(spec, folder), *_missing_certificates(spec, folder)]
     return findings + [each for each in missing if (each.field, each.item) not in known]
 
 
@@ -174,6 +176,14 @@ def _missing_paths(spec: ImageSpec, folder: Path) -> Iterator[Finding]:
     for text in spec.copy:
         if not os.path.exists(folder / text):
             yield Finding("copy", f"copy: there is no {text!r}", item=text)
+
+
+def _missing_certificates(spec: ImageSpec, folder: Path) -> Iterator[Finding]:
+    for name in TLS_FILES:
+        file = spec.builder_options.get(name)
+        if file and not os.path.isfile(folder / file):
+            message = f"builder_options.{name}: there is no file {file!r}"
+            yield Finding("builder_options", message, item=name)
 
 
 def _path_of(requirement: str) -> str:

@@ -7,8 +7,8 @@ import functools
 from collections.abc import Callable
 from pathlib import Path
 
-from imagekit.errors import Problem, SpecError
 from imagekit.spec.address import split
+from imagekit.spec.finding import Finding
 from imagekit.spec.model import ImageSpec
 from imagekit.values import frozen
 
@@ -81,12 +81,11 @@ def lineage(spec: ImageSpec, path: Path) -> tuple[Stood, ...]:
     seen = {_place(path)}
     while parent := parent_of(found[0].spec, found[0].path.parent):
         if _place(parent.path) in seen:
-            problem = Problem(
-                f"base_image: {parent.path} stands on itself",
-                None,
-                "specs that stand on each other need names of their own",
-            )
-            raise SpecError(str(path), [problem])
+            from imagekit.spec.load import found_later  # noqa: PLC0415 - most specs stand on none
+
+            message = f"base_image: {parent.path} stands on itself"
+            hint = "specs that stand on each other need names of their own"
+            raise found_later(found[0].path, [Finding("base_image", message, hint)])
         seen.add(_place(parent.path))
         found.insert(0, parent)
     return tuple(found)

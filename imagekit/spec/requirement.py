@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -12,6 +13,7 @@ from imagekit.spec.plain import RESERVED
 from imagekit.urls import masked
 
 _OTHER_VERSION_CONTROL = ("hg+", "bzr+", "svn+")
+_ONE_EQUALS_SIGN = re.compile(r"[^=<>!~;]=[^=]")
 _OF_GIT = "write NAME @ git+https://HOST/PATH@REVISION"
 
 
@@ -46,7 +48,8 @@ def parse(text: str) -> Requirement:
         requirement = Requirement(stripped)
     except InvalidRequirement as error:
         reason = masked(str(error).splitlines()[0])
-        raise UnusableRequirementError(f"{shown} is not a requirement: {reason}") from error
+        hint = "versions are pinned with ==" if _ONE_EQUALS_SIGN.search(stripped) else None
+        raise UnusableRequirementError(f"{shown} is not a requirement: {reason}", hint) from error
     _check_url(shown, requirement)
     check_name(requirement.name)
     return requirement

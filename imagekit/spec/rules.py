@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
 from imagekit.spec.builder_rules import unasked_mirrors, unknown_builder, wrong_options
+from imagekit.spec.contradictions import contradictions
 from imagekit.spec.fields import FIELDS
 from imagekit.spec.finding import Finding
 from imagekit.spec.foreign_locks import is_lock
@@ -22,6 +24,7 @@ from imagekit.spec.model import ImageSpec
 from imagekit.spec.parent import names_spec
 from imagekit.spec.pip_args import UnknownArgumentError, uv_options
 from imagekit.spec.plain import plain
+from imagekit.urls import masked
 
 # Repository names: OCI distribution-spec, "Pulling manifests", <name>.
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -57,6 +60,7 @@ def check(spec: ImageSpec) -> list[Finding]:
         if value is not None:
             findings.extend(rule(value))
     findings.extend(_choices(spec))
+    findings.extend(contradictions(spec))
     findings.extend(_of_locks(spec))
     findings.extend(_builder_options(spec))
     findings.extend(_plugins_and_cuda(spec))
@@ -226,8 +230,12 @@ def _allow_build(value: bool | Iterable[str]) -> Iterator[Finding]:
 
 def _runtime_packages(value: Iterable[str]) -> Iterator[Finding]:
     for text in value:
-        for finding in _package(text):
-            yield replace(finding, field="runtime_packages")
+        if text.startswith((".", "/", "git+")) or "@" in text:
+            message = f"runtime_packages: {masked(text)!r} names no package of an index"
+            hint = "containers install from an index: put it into packages"
+            yield Finding("runtime_packages", message, hint, item=text)
+        else:
+            yield from (replace(each, field="runtime_packages") for each in _package(text))
 
 
 def _requirements(value: str) -> Iterator[Finding]:
@@ -248,10 +256,6 @@ def _index(field: str, value: str) -> Iterator[Finding]:
         # The value itself may hold a password.
         message = f"{field} is not an http, https or file URL"
         yield Finding(field, message, item=value if field == "pip_extra_index_url" else None)
-
-
-def _pip_index(value: str) -> Iterator[Finding]:
-    yield from _index("pip_index", value)
 
 
 def _pip_extra_index_url(value: Iterable[str]) -> Iterator[Finding]:
@@ -374,7 +378,7 @@ _RULES: Mapping[str, Callable[[Any], Iterator[Finding]]] = {
     "packages": _packages,
     "allow_build": _allow_build,
     "requirements": _requirements,
-    "pip_index": _pip_index,
+    "pip_index": partial(_index, "pip_index"),
     "pip_extra_index_url": _pip_extra_index_url,
     "apt_packages": _apt_packages,
     "commands": _commands,

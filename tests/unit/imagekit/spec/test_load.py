@@ -98,7 +98,7 @@ def test_a_byte_order_mark_is_no_problem(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"name: \xff\n", "is not UTF-8 text"),
+        (b"name: x\nregistry: \xff\n", ":2: is not UTF-8 text"),
         (b"[" * 100_000, "it nests too deeply"),
         (b"#" * 1_000_001, "longer than 1000000 characters"),
         (None, "can't be read: No such file or directory"),
