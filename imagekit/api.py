@@ -12,9 +12,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from imagekit.builders.build import Options
 from imagekit.builders.build import build as build_image
 from imagekit.builders.model import Built
+from imagekit.builders.options import Options
 from imagekit.builders.planned import Planned, plan_image
 from imagekit.builders.runtime import runtime_pin
 from imagekit.errors import LockError

@@ -5,19 +5,17 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from imagekit.builders.base import Base
 from imagekit.builders.compiling import Interpreter, SharedCompiler
 from imagekit.builders.frontend import Prepared
 from imagekit.builders.layerings import Layering, Sources
-from imagekit.builders.running import run_layering
 from imagekit.builders.wheels import Wheels
 from imagekit.jobs.job import Job
 from imagekit.layers.bytecode import BytecodeCompiler
 from imagekit.layers.cache import LayerCache
 from imagekit.layers.wheel_file import WheelFile
-from imagekit.layers.writer import LayerWriter
 from imagekit.lock.model import LockedWheel
 from imagekit.oci.assemble import Addition, Settings, assemble
 from imagekit.oci.descriptor import Platform
@@ -25,6 +23,9 @@ from imagekit.oci.image import Image
 from imagekit.oci.layer import FileLayer
 from imagekit.planning.steps import InstallDebian, ListLibraries
 from imagekit.progress import watched
+
+if TYPE_CHECKING:
+    from imagekit.layers.writer import LayerWriter
 
 
 def base_image(prepared: Prepared, *, jobs: bool = True) -> Image:
@@ -76,6 +77,8 @@ def _layer(
     if layer is not None:
         return layer
     if below is not None and isinstance(layering.write, Job):
+        from imagekit.builders.running import run_layering  # noqa: PLC0415 - once per base
+
         return run_layering(layering, layering.write, below, cache, progress)
     with watched(progress.task(layering.label)):
         return cache.make(layering.recipe, functools.partial(_written, layering, sources))

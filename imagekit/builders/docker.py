@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import final
 
 from imagekit.builders.base_image import base_image
-from imagekit.builders.engine_images import built_there, delivered, loaded_base, one_platform
+from imagekit.builders.engine_images import built_there, loaded_base, one_platform
 from imagekit.builders.frontend import Prepared, frontend_input, prepare, registry_base
 from imagekit.builders.layerings import annotations_of
 from imagekit.builders.model import BuildRequest, Built
@@ -16,8 +16,8 @@ from imagekit.buildkit.engine import Engine
 from imagekit.buildkit.solve import Request, solve
 from imagekit.buildkit.transport import EngineTransport
 
-_LINK_SINCE = 23
-"""The first major version of the engine whose BuildKit knows `COPY --link`."""
+_LINK_SINCE = (1, 42)
+"""The API of Docker Engine 23, the first whose BuildKit knows `COPY --link`."""
 
 
 @final
@@ -30,11 +30,15 @@ class DockerBuilder:
         engine = Engine(find_endpoint(request.environ))
         response = self._solve(engine, prepared, f"{request.reference}:{prepared.plan.tag}")
         built = built_there(engine, request, prepared.plan.tag, response)
+        if not request.to and not request.push:
+            return built
+        from imagekit.builders.engine_places import delivered  # noqa: PLC0415 - asks registries
+
         return delivered(engine, request, built, annotations_of(prepared.lock, prepared.plan))
 
     def _solve(self, engine: Engine, prepared: Prepared, name: str) -> dict[str, str]:
         request = prepared.request
-        link = int(str(engine.version().get("Version", "0")).split(".")[0]) >= _LINK_SINCE
+        link = engine.api_version() >= _LINK_SINCE
         given = frontend_input(prepared, _base_name(engine, prepared), link=link)
         wanted = Request(given.options, "moby", {"name": name}, entitlements=given.entitlements)
         transport = EngineTransport(engine)

@@ -11,13 +11,13 @@ from typing import Any
 
 import tomli_w
 
+from imagekit.builders.file_digests import remembered_sha256
 from imagekit.builders.layerings import FLYTE_NAMES, flyte_script
-from imagekit.builders.runtime import runtime_wheel
+from imagekit.builders.runtime import runtime_file, runtime_pin
 from imagekit.builders.uv_program import uv_for
 from imagekit.builders.wheels import Supply, Wheels
 from imagekit.buildkit.tree import Entry, arranged
 from imagekit.errors import BuildError
-from imagekit.files import sha256_of
 from imagekit.layers.tree import Node
 from imagekit.layers.users import passwd_with_task
 from imagekit.layers.venv import PREFIX
@@ -127,7 +127,8 @@ def _environment(plan: Plan) -> Iterator[Entry]:
 
 
 def _tools(platform: str, progress: Progress) -> Iterator[Entry]:
-    yield _on_disk("tools/uv", uv_for(platform, progress), 0o755)
+    uv = uv_for(platform, progress)
+    yield _on_disk("tools/uv", uv, 0o755, remembered_sha256(uv))
     for name in _SCRIPTS:
         yield Entry.made(f"tools/{name}", (_PACKAGE / "layers" / name).read_bytes())
     yield Entry.made("tools/imagekit/__init__.py", b"")
@@ -172,18 +173,16 @@ def _stages(
             yield Entry.made(f"{stage.folder}/requirements.txt", stage.requirements.encode())
             for wheel in filter(is_local, stage.wheels):
                 file = fetched.file(wheel) if wheel in lock.packages else _runtime(lock)
-                yield _on_disk(f"{stage.folder}/{wheel.filename}", file.path, sha256=file.sha256)
+                yield _on_disk(f"{stage.folder}/{wheel.filename}", file.path, 0o644, file.sha256)
     finally:
         fetched.close()
 
 
 def _runtime(lock: Lock) -> WheelFile:
-    runtime = runtime_wheel()
-    if runtime.pin != lock.runtime:
+    if runtime_pin() != lock.runtime:
         raise BuildError("the lock pins another runtime than this imagekit carries")
-    return runtime.file
+    return runtime_file()
 
 
-def _on_disk(path: str, source: Path, mode: int = 0o644, sha256: str | None = None) -> Entry:
-    size_bytes = os.stat(source).st_size
-    return Entry(path, mode, source, None, size_bytes, sha256 or sha256_of(source))
+def _on_disk(path: str, source: Path, mode: int, sha256: str) -> Entry:
+    return Entry(path, mode, source, None, os.stat(source).st_size, sha256)

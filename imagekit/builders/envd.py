@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 from imagekit.builders.base import open_base
 from imagekit.builders.base_image import base_image
 from imagekit.builders.delivering import delivered_from_here
-from imagekit.builders.engine_images import built_there, delivered, loaded_base, one_platform
+from imagekit.builders.engine_images import built_there, loaded_base, one_platform
+from imagekit.builders.engine_places import delivered
 from imagekit.builders.envd_context import lay_out
 from imagekit.builders.envd_program import Envd, find_envd
 from imagekit.builders.frontend import Prepared
@@ -84,7 +85,7 @@ class _Build:
         prepared, request = self.prepared, self.prepared.request
         tag = prepared.plan.tag
         made = f"{_MADE}:{tag}"
-        engine.version()
+        engine.api_version()
         self.envd.use("moby-worker")
         base = base_image(prepared)
         loaded = loaded_base(engine, base, request.progress)

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from imagekit.builders.base import Base, open_base
-from imagekit.builders.deb_entries import deb_entries
 from imagekit.builders.dockerfile_context import context_entries, secrets
 from imagekit.builders.identity import dockerfile_identity
 from imagekit.builders.model import BuildRequest
@@ -27,7 +26,6 @@ from imagekit.planning.steps import (
     RunCommands,
 )
 from imagekit.progress import Progress
-from imagekit.registry.credentials import find_credentials
 from imagekit.registry.reference import RegistryReference
 from imagekit.spec.secret_files import resolver_variables, with_secrets
 from imagekit.values import frozen
@@ -87,10 +85,13 @@ def frontend_input(prepared: Prepared, base: str, *, link: bool) -> Input:
     entries = context_entries(
         plan, prepared.lock, rendered.stages, request.supply(prepared.lock), progress
     )
-    debs = deb_entries(
-        prepared.lock, request.spec.builder_options, progress, prepared.base.apt_sources
-    )
-    entries = arranged([*entries, *debs])
+    if prepared.lock.apt is not None:
+        from imagekit.builders.deb_entries import deb_entries  # noqa: PLC0415 - few have any
+
+        debs = deb_entries(
+            prepared.lock, request.spec.builder_options, progress, prepared.base.apt_sources
+        )
+        entries = arranged([*entries, *debs])
     options = {f"build-arg:{name}": value for name, value in rendered.arguments.items()}
     options |= {"filename": "Dockerfile", "target": "image"}
     options["platform"] = prepared.lock.target.platform
@@ -121,6 +122,8 @@ def registry_base(prepared: Prepared) -> str | None:
 
 def login(host: str, environ: Mapping[str, str]) -> Login | None:
     """The user's credentials for a registry's host, as the worker asks for them."""
+    from imagekit.registry.credentials import find_credentials  # noqa: PLC0415 - most ask for none
+
     known = RegistryReference.parse(f"{host}/any").host
     found = find_credentials(known, "", environ)
     if found is None:

@@ -14,12 +14,10 @@ from imagekit.registry.reference import RegistryReference
 
 
 def present_image(request: BuildRequest) -> Built | None:
-    """The request's image where it only has to be in its registry, and is there.
+    """The image of a request that only has to be in its registry, where it is there.
 
     None where it has to be built, and where the registry can't be asked, which is told.
     """
-    if request.to or not request.push:
-        return None
     tag = image_tag(request.spec, request.spec_path, request.locks)
     reference = RegistryReference.parse(f"{request.reference}:{tag}")
     client = RegistryClient()

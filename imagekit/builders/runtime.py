@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from imagekit.builders.file_digests import remembered_sha256
 from imagekit.files import replacing
 from imagekit.layers.wheel_file import WheelFile
 from imagekit.lock.model import RuntimePin
@@ -64,12 +65,22 @@ def runtime_pin() -> RuntimePin:
     return pin
 
 
+def runtime_file() -> WheelFile:
+    """The wheel of `runtime_pin`; it is packed anew unless it is in the cache as it was."""
+    pin = runtime_pin()
+    filename = _filename(pin.version)
+    path = cache_directory() / "runtime" / filename
+    if used(path) and remembered_sha256(path) == pin.sha256:
+        return WheelFile(path, filename, pin.sha256)
+    return runtime_wheel().file
+
+
 @functools.cache
 def runtime_wheel() -> RuntimeWheel:
     """The wheel of this installation, made in the cache unless it is there."""
     files = dict(runtime_files(_ROOT))
     version = _version(files)
-    filename = f"imagekit_runtime-{version}-py3-none-any.whl"
+    filename = _filename(version)
     path = cache_directory() / "runtime" / filename
     data = _packed(files, version)
     if not used(path) or path.read_bytes() != data:
@@ -77,6 +88,10 @@ def runtime_wheel() -> RuntimeWheel:
             stream.write(data)
     sha256 = hashlib.sha256(data).hexdigest()
     return RuntimeWheel(RuntimePin(version, sha256), WheelFile(path, filename, sha256))
+
+
+def _filename(version: str) -> str:
+    return f"imagekit_runtime-{version}-py3-none-any.whl"
 
 
 def runtime_files(root: Path) -> Iterator[tuple[str, bytes]]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from imagekit.errors import EngineError
 from imagekit.oci.descriptor import Platform
@@ -14,9 +14,11 @@ from imagekit.oci.destinations import Destination, write_image
 from imagekit.oci.image import Image
 from imagekit.oci.index import Named, images_of
 from imagekit.oci.reference import Reference
-from imagekit.registry.client import RegistryClient
 from imagekit.registry.reference import RegistryReference
 from imagekit.values import frozen
+
+if TYPE_CHECKING:
+    from imagekit.registry.client import RegistryClient
 
 _REGISTRY = "docker://"
 _ENGINE = "docker-daemon:"

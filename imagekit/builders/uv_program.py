@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import subprocess
 import sys
@@ -29,6 +28,8 @@ def uv_for(platform: str, progress: Progress) -> Path:
     architecture = platform.partition("/")[2]
     if host_can_run(architecture):
         return Path(uv.find_uv_bin())
+    import importlib.metadata  # noqa: PLC0415 - slow, and most images are for this processor
+
     version = importlib.metadata.version("uv")
     path = cache_directory() / "tools" / f"uv-{version}-{architecture}"
     if not used(path):

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
@@ -12,8 +11,9 @@ from typing import TypeAlias
 import click
 
 from imagekit.answers import Answers
-from imagekit.builders.build import Options
+from imagekit.builders.clients import client_when_asked
 from imagekit.builders.model import Built
+from imagekit.builders.options import Options
 from imagekit.cli.common import (
     allow_build_option,
     build_spec,
@@ -29,7 +29,6 @@ from imagekit.fleet.batch import build_all
 from imagekit.fleet.find import find_specs
 from imagekit.progress.named import named
 from imagekit.receipts.keep import Image, keep_receipt
-from imagekit.registry.client import RegistryClient
 from imagekit.spec.model import PLATFORMS
 
 Failure: TypeAlias = tuple[str, ImagekitError]
@@ -100,7 +99,7 @@ def command(
     with (
         data_lines() as say,
         shown_progress(keep_log=True) as progress,
-        closing(RegistryClient(progress=progress)) as client,
+        client_when_asked(progress) as client,
     ):
         options = replace(chosen, platform=platform or "", client=client, answers=Answers())
 

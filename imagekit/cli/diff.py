@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import click
 
-from imagekit.cli.common import opened_image, output_option, print_json
+from imagekit.cli.common import output_option, print_json
+from imagekit.cli.images import opened_image
 from imagekit.compare.differences import compare
 from imagekit.compare.render import as_data, as_text
 

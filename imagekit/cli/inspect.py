@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import click
 
 from imagekit.builders.record import RECORD_ANNOTATION, Record, record_of, spec_of
-from imagekit.cli.common import opened_image, output_option, print_json
+from imagekit.cli.common import output_option, print_json
+from imagekit.cli.images import opened_image
 from imagekit.oci.inspect import describe, render
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import click
 
-from imagekit.cli.common import find_all, output_option, print_json, progress_option, shown_progress
+from imagekit.cli.common import output_option, print_json, progress_option, shown_progress
+from imagekit.cli.images import find_all
 from imagekit.registry.client import RegistryClient
 from imagekit.registry.reference import RegistryReference
 

@@ -19,13 +19,8 @@ from pathlib import Path
 import click
 
 from entrypoint.contract import call_arguments
-from imagekit.cli.common import (
-    build_spec,
-    find_image,
-    locked_option,
-    progress_option,
-    shown_progress,
-)
+from imagekit.cli.common import build_spec, locked_option, progress_option, shown_progress
+from imagekit.cli.images import find_image
 from imagekit.engines import ENGINES, Mount, run_image
 from imagekit.errors import EngineError
 from imagekit.oci.image import Image

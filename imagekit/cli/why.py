@@ -13,7 +13,7 @@ from imagekit.builders.latest import latest_image
 from imagekit.builders.planned import plan_image
 from imagekit.builders.runtime import runtime_pin
 from imagekit.builders.why import Changed, explain
-from imagekit.cli.common import opened_image
+from imagekit.cli.images import opened_image
 from imagekit.cli.options import (
     SPEC,
     locked_option,

@@ -20,7 +20,9 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "roots": ("roots/*", "rootfs/*"),
     "runtimes": ("runtime/*.whl", "runtime/pins/*"),
     "repositories": ("git/*",),
-    "checks": ("conflict-free/*", "locks/*", "pushed/*/*", "receipts/*"),
+    "checks": (
+        *("conflict-free/*", "digests/*", "locks/*", "pushed/*/*", "receipts/*", "rendered/*"),
+    ),
 }
 """Where the entries of each kind lie below the cache's folder."""
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where images go and come from, written as containers-transports(5) writes it."""
+"""Where images go and come from, written as containers-transports(5) writes it.
+
+What writes and reads a kind of place is loaded when that is done.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,18 @@ import contextlib
 import errno
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from imagekit.errors import BuildError
-from imagekit.oci.archive import open_oci_archive, write_docker_archive, write_oci_archive
-from imagekit.oci.blobs import BlobSource
-from imagekit.oci.descriptor import Platform
-from imagekit.oci.docker_archive import read_docker_archive
-from imagekit.oci.document import Document
-from imagekit.oci.image import Image
-from imagekit.oci.index import ImageIndex, Named
-from imagekit.oci.layout import LayoutBlobs, read_index, write_layout
 from imagekit.oci.reference import Reference
-from imagekit.oci.selection import select_all, select_image
 from imagekit.values import frozen
+
+if TYPE_CHECKING:
+    from imagekit.oci.blobs import BlobSource
+    from imagekit.oci.descriptor import Platform
+    from imagekit.oci.document import Document
+    from imagekit.oci.image import Image
+    from imagekit.oci.index import Named
 
 Transport = Literal["oci", "oci-archive", "docker-archive"]
 
@@ -84,6 +85,9 @@ def read_image(source: Destination, platform: Platform | None = None) -> Image:
         BuildError: there is no such image.
         IntegrityError: it is not what it says it is.
     """
+    from imagekit.oci.docker_archive import read_docker_archive  # noqa: PLC0415
+    from imagekit.oci.selection import select_image  # noqa: PLC0415
+
     with _clear_errors(source):
         if source.transport == "docker-archive":
             return read_docker_archive(source.path, source.reference, platform)
@@ -92,6 +96,9 @@ def read_image(source: Destination, platform: Platform | None = None) -> Image:
 
 def read_all(source: Destination) -> Named:
     """As `read_image`, with the images of all platforms where `source` means an index."""
+    from imagekit.oci.docker_archive import read_docker_archive  # noqa: PLC0415
+    from imagekit.oci.selection import select_all  # noqa: PLC0415
+
     with _clear_errors(source):
         if source.transport == "docker-archive":
             return read_docker_archive(source.path, source.reference, None)
@@ -100,7 +107,11 @@ def read_all(source: Destination) -> Named:
 
 def _opened(source: Destination) -> tuple[BlobSource, Document]:
     if source.transport == "oci":
+        from imagekit.oci.layout import LayoutBlobs, read_index  # noqa: PLC0415
+
         return LayoutBlobs(source.path), read_index(source.path)
+    from imagekit.oci.archive import open_oci_archive  # noqa: PLC0415
+
     return open_oci_archive(source.path)
 
 
@@ -112,7 +123,22 @@ def _clear_errors(source: Destination) -> Iterator[None]:
         raise BuildError(f"reading {source}: {error.strerror or error}") from error
 
 
+def _write_layout(image: Named, path: Path, reference: str | None) -> None:
+    from imagekit.oci.layout import write_layout  # noqa: PLC0415
+
+    write_layout(image, path, reference)
+
+
+def _write_oci_archive(image: Named, path: Path, reference: str | None) -> None:
+    from imagekit.oci.archive import write_oci_archive  # noqa: PLC0415
+
+    write_oci_archive(image, path, reference)
+
+
 def _write_docker_archive(image: Named, path: Path, reference: str | None) -> None:
+    from imagekit.oci.archive import write_docker_archive  # noqa: PLC0415
+    from imagekit.oci.index import ImageIndex  # noqa: PLC0415
+
     if isinstance(image, ImageIndex):
         raise BuildError(
             f"docker-archive:{path}: holds one platform, and this image has several",
@@ -122,7 +148,7 @@ def _write_docker_archive(image: Named, path: Path, reference: str | None) -> No
 
 
 _WRITERS: Mapping[Transport, Callable[[Named, Path, str | None], None]] = {
-    "oci": write_layout,
-    "oci-archive": write_oci_archive,
+    "oci": _write_layout,
+    "oci-archive": _write_oci_archive,
     "docker-archive": _write_docker_archive,
 }

@@ -21,7 +21,7 @@ from imagekit.layers.grouping import Weighed, arrange
 from imagekit.layers.venv import PREFIX, Venv
 from imagekit.lock.model import LockedWheel
 from imagekit.planning.planner import Plan
-from imagekit.planning.rendering import template
+from imagekit.planning.rendering import rendered
 from imagekit.planning.steps import (
     AddUser,
     Configure,
@@ -119,8 +119,8 @@ def render_dockerfile(plan: Plan, base: str, *, link: bool = True) -> Dockerfile
         "workdir": _plain_or_quoted(configure.workdir),
         "entrypoint": json.dumps(list(configure.entrypoint)),
     }
-    text = template("image.Dockerfile.j2").render(values, arguments=sorted(arguments))
-    return Dockerfile(text, arguments, stages)
+    values["arguments"] = sorted(arguments)
+    return Dockerfile(rendered("image.Dockerfile.j2", values), arguments, stages)
 
 
 def refuse_unwritable(steps: Sequence[Step]) -> None:

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from imagekit.errors import BuildError
 from imagekit.planning.planner import Plan
-from imagekit.planning.rendering import template
+from imagekit.planning.rendering import rendered
 from imagekit.planning.steps import Configure, RunCommands
 from imagekit.values import frozen
 
@@ -80,7 +80,7 @@ def render_envd(plan: Plan, base: str, pieces: Sequence[Piece], *, has_bash: boo
         "env": dict(sorted(configure.env.items())),
         "entrypoint": list(configure.entrypoint),
     }
-    return str(template("build.envd.j2", literal).render(values))
+    return rendered("build.envd.j2", values, literal)
 
 
 def literal(text: str) -> str:

@@ -50,7 +50,7 @@ def _wait(engine: Engine, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(EngineError):
-            engine.version()
+            engine.api_version()
             return
         time.sleep(0.1)
     raise RuntimeError(f"dockerd did not start: {log.read_text()[-2000:]}")

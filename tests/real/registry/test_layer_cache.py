@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from imagekit.builders.build import Options
 from imagekit.builders.known import VARIABLE
 from imagekit.builders.model import Built
+from imagekit.builders.options import Options
 from imagekit.errors import BuildError, FetchError, IntegrityError
 from imagekit.lock import file
 from imagekit.oci.document import encode

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from imagekit.builders.build import Options, build
+from imagekit.builders.build import build
 from imagekit.builders.model import Built
+from imagekit.builders.options import Options
 from imagekit.builders.runtime import runtime_pin
 from imagekit.layers.cache import LayerCache
 from imagekit.lock import file

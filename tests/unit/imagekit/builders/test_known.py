@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from imagekit.builders.build import Options, build
+from imagekit.builders.build import build
+from imagekit.builders.options import Options
 from imagekit.errors import IntegrityError
 from imagekit.lock import file
 from imagekit.progress import Silent

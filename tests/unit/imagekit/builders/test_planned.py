@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 import imagekit
-from imagekit.builders.build import Options, build
+from imagekit.builders.build import build
+from imagekit.builders.options import Options
 from imagekit.builders.planned import Planned, plan_image
 from imagekit.cli.plan import _lines
 from imagekit.lock import file as lock_file

@@ -84,4 +84,4 @@ def test_an_engine_that_does_not_answer_is_said(tmp_path: Path) -> None:
         listener.listen()
         engine = Engine(Endpoint(f"unix://{tmp_path}/engine"))
         with pytest.raises(EngineError, match=r"asking the Docker Engine at unix://.*timed out"):
-            engine.version(seconds=0.2)
+            engine.api_version(seconds=0.2)
