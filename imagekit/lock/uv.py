@@ -35,6 +35,7 @@ else:
 # The glibc versions that `uv pip compile --python-platform` knows; all since uv 0.8.
 _GLIBC_MINORS = (17, 28, *range(31, 41))
 _NO_WHEEL = re.compile(r"Wheels are required for `([^`]+)`")
+_CHAINED = re.compile("depends? on")
 
 
 @frozen
@@ -216,14 +217,15 @@ def _explained(stderr: str, target: Target) -> LockError:
     explanation = "\n".join(lines).strip().removeprefix("error: ")
     python = ".".join(map(str, target.python_minor))
     place = f"{target.platform}, Python {python}, glibc {target.glibc}"
-    message = f"uv could not resolve the packages: {explanation}"
     names = frozenset(map(canonicalize_name, _NO_WHEEL.findall(text)))
     if not names:
+        message = f"uv could not resolve the packages: {explanation}"
         return LockError(message, hint=f"resolved for {place}")
-    hint = (
-        f"{', '.join(sorted(names))}: no wheel for {place}; `allow_build` has it built from source "
-        "here, or name a version that has one"
-    )
+    listed = ", ".join(sorted(names))
+    message = f"{listed}: only source, no wheel for {place}, of any version that fits"
+    if _CHAINED.search(explanation):  # others ask for them, or decide which versions fit
+        message += f"\n{explanation}"
+    hint = f"`allow_build: [{listed}]` has it built here, or name a version that has a wheel"
     return NoWheelError(message, names, hint=hint)
 
 

@@ -48,6 +48,7 @@ def index(tmp_path: Path) -> Any:
     _wheel(folder, "windows-1.0-py3-none-win_amd64.whl")
     _wheel(folder, "sneaky-1.0-py3-none-any.whl", "Django-ImageKit")
     _wheel(folder, "django_imagekit-5.0-py3-none-any.whl")
+    _wheel(folder, "dependent-1.0-py3-none-any.whl", "source")
     (folder / "source-1.0.tar.gz").write_bytes(b"")
     return folder
 
@@ -169,11 +170,16 @@ def test_a_conflict_is_told_in_uvs_words(resolve: Any) -> None:
 
 
 def test_a_package_with_sources_alone_is_named(resolve: Any) -> None:
-    """With what would have it built."""
+    """In one line, with what would have it built; who asks for it is told in uv's words."""
     with pytest.raises(LockError) as caught:
         resolve(packages=["source"])
-    assert str(caught.value.hint).startswith("source: no wheel for linux/amd64")
-    assert "allow_build" in str(caught.value.hint)
+    line = "source: only source, no wheel for linux/amd64, Python 3.11, glibc 2.36, of any version"
+    assert caught.value.message == f"{line} that fits"
+    assert str(caught.value.hint).startswith("`allow_build: [source]` has it built here")
+    with pytest.raises(LockError) as caught:
+        resolve(packages=["dependent"])
+    assert caught.value.message.startswith(line)
+    assert "all versions of dependent depend on source" in caught.value.message
 
 
 def test_a_package_without_a_wheel_for_the_target_is_an_error(resolve: Any) -> None:
