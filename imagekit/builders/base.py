@@ -59,6 +59,9 @@ class Base(Protocol):
     def root(self) -> Path:
         """The base unpacked, so that its interpreter can be run. May take long."""
 
+    def interpreter_root(self, python: str) -> Path:
+        """As much of that as the interpreter at `python` needs to compile, or all of it."""
+
     def unpacked(self) -> Path | None:
         """What `root` gives, where it lies on this machine already."""
 
@@ -138,6 +141,10 @@ class _DebianBase(_BelowPackages):
     def root(self) -> Path:
         return self._maker().tree().root
 
+    def interpreter_root(self, python: str) -> Path:
+        del python  # all of it lies here anyway, as its layer is made from it
+        return self.root()
+
     def unpacked(self) -> Path | None:
         from imagekit.debian.store import cached_root  # noqa: PLC0415 - most plans know all layers
 
@@ -169,7 +176,8 @@ class _ImageBase(_BelowPackages):
         self._progress = progress
         self.image = open_locked(lock.base, folder, lock.target.platform, progress)
         self.layer_count = len(self.image.layers)
-        self.interpreter = str(lock.base.get("interpreter", self.image.digest))
+        self._identity = str(lock.base.get("interpreter", ""))
+        self.interpreter = self._identity or self.image.digest
 
     def layerings(self, *, bytecode: bool) -> Sequence[Layering]:
         del bytecode
@@ -205,6 +213,17 @@ class _ImageBase(_BelowPackages):
         from imagekit.oci.unpack import cached_root  # noqa: PLC0415 - plans unpack nothing
 
         return cached_root(self.image, cache_directory() / "roots")
+
+    def interpreter_root(self, python: str) -> Path:
+        from imagekit.builders.interpreter_root import (  # noqa: PLC0415 - plans unpack nothing
+            interpreter_root,
+        )
+
+        roots = cache_directory() / "roots"
+        here = None
+        if self._identity:
+            here = interpreter_root(self.image, python, self._identity, roots)
+        return here or self.root()
 
     def unpacked(self) -> Path | None:
         from imagekit.oci.unpack import kept_root  # noqa: PLC0415 - most plans know all layers

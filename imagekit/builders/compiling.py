@@ -114,15 +114,26 @@ class SharedCompiler:
         self._failed: Exception | None = None
 
     def identity(self) -> str | None:
-        """Of the interpreter as it lies here, unpacked, not started; None where that is unknown.
+        """What the lock says that the interpreter is, and `get` holds it to that.
+
+        Where it says nothing, of the interpreter as it lies here, unpacked and not started; None
+        where that is unknown.
+        """
+        if self._interpreter.identity:
+            return self._interpreter.identity
+        self.unpack()
+        return self._identity
+
+    def unpack(self) -> None:
+        """Have the interpreter lie here, so that `get` only starts it.
 
         Raises IntegrityError where the lock says that it is another one.
         """
         with self._trying():
             self._unpacked()
-            return self._identity
 
     def get(self) -> BytecodeCompiler:
+        """The compiler, started; raises as `unpack` does, and BuildError where it can't be."""
         with self._trying():
             if self._started is None:
                 self._started = self._start()

@@ -210,8 +210,7 @@ def _wheels(step: InstallWheels, venv: Venv, interpreter: str) -> Layering:
         from imagekit.layers.wheel_layer import write_wheels  # noqa: PLC0415 - plans write none
 
         files = [sources.wheel(wheel) for wheel in step.wheels]
-        compiler = sources.compiler() if step.bytecode else None
-        write_wheels(writer, files, venv, compiler)
+        write_wheels(writer, files, venv, sources.compiler if step.bytecode else None)
 
     names = " ".join(f"{wheel.name}=={wheel.version}" for wheel in step.wheels)
     recipe = partial(_install_recipe, [wheel.sha256 for wheel in step.wheels], venv)
@@ -230,7 +229,7 @@ def _runtime(step: InstallRuntime, venv: Venv, interpreter: str) -> Layering:
     def write(writer: LayerWriter, sources: Sources) -> None:
         from imagekit.layers.wheel_layer import write_wheels  # noqa: PLC0415 - plans write none
 
-        compiler = sources.compiler() if step.bytecode else None
+        compiler = sources.compiler if step.bytecode else None
         write_wheels(writer, [sources.runtime()], venv, compiler)
         for name in FLYTE_NAMES if step.flyte_names else ():
             writer.file(f"{PREFIX}/bin/{name}", flyte_script(name, venv), mode=0o755)

@@ -47,7 +47,9 @@ def interpreter_for(
 
     def root(of: Lock) -> Path:
         opened = base if of is lock else None
-        return (opened or open_base(spec, path, of, progress)).root()
+        return (opened or open_base(spec, path, of, progress)).interpreter_root(
+            of.target.python_path
+        )
 
     return choose_interpreter(
         lock,

@@ -125,12 +125,16 @@ class _NativeBuild:
         if not self._checked:
             self._agreement.look_up()
         self._wheels = Wheels(self._needed(missing), materials.supply, progress)
+        self._compiles = any(each.compiled_by and self._is_made(each) for each in missing)
 
     def made(self) -> Made:
         self._refuse_unrunnable()
         workers = ThreadPoolExecutor(_WORKERS)
         try:
             written = [each for each in self._layerings if not isinstance(each.write, Job)]
+            if self._compiler is not None and self._compiles:
+                # What stands in the wheels is written meanwhile; whoever compiles hears of errors.
+                workers.submit(self._compiler.unpack)
             futures = {each.recipe: workers.submit(self._layer, each) for each in written}
             self._refuse_conflicts()
             additions: list[Addition] = []
@@ -269,13 +273,13 @@ class _NativeBuild:
         shared = (each for each in self._layerings if each.shared)
         return [each for each in shared if self._cache.find(each.recipe) is None]
 
+    def _is_made(self, missing: Layering) -> bool:
+        """Whether nobody is known to have made it already."""
+        return self._known.find(recipe_key(missing.recipe)) is None
+
     def _needed(self, missing: Sequence[Layering]) -> list[LockedWheel]:
         """Wheels that have to be read, in the order of their layers."""
-        made = {
-            layering.recipe
-            for layering in missing
-            if self._known.find(recipe_key(layering.recipe)) is None
-        }
+        made = {layering.recipe for layering in missing if self._is_made(layering)}
         return [
             wheel
             for each in self._layerings

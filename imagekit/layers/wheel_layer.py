@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from imagekit.errors import IntegrityError
 from imagekit.layers import record
@@ -21,11 +21,12 @@ def write_wheels(
     writer: LayerWriter,
     wheels: Sequence[WheelFile],
     venv: Venv,
-    compiler: BytecodeCompiler | None,
+    compiler: Callable[[], BytecodeCompiler] | None,
 ) -> None:
     """Install `wheels`, in order, and their bytecode where a compiler is given.
 
-    Wheels that share a path must agree on its bytes (see conflicts.py); it is written once.
+    It is asked for when the first module is to be compiled, which may wait for it. Wheels that
+    share a path must agree on its bytes (see conflicts.py); it is written once.
     """
     written: set[str] = set()
     for wheel in wheels:
@@ -39,8 +40,8 @@ def write_wheels(
                     _write(writer, archive, file, machines)
             machines.finish()
             written.update(file.path for file in files)
-            if compiler is not None:
-                for path, data in compiler.compile(_sources(archive, files)):
+            if compiler is not None and any(_is_module(file.path) for file in files):
+                for path, data in compiler().compile(_sources(archive, files)):
                     if data is not None:
                         writer.file(path, data)
 

@@ -21,8 +21,13 @@ from imagekit.layers.bytecode import inside, library_folders
 from imagekit.lock.facts import facts_of, only_facts
 from imagekit.lock.tree import Tree
 
-_FOLDERS = ("", "/collections", "/encodings", "/importlib", "/lib-dynload")
+FOLDERS = ("", "/collections", "/encodings", "/importlib", "/lib-dynload")
 _NEVER_LOADED = frozenset({"sitecustomize.py", "usercustomize.py"})
+
+
+def library_of(python_path: str) -> str:
+    """Where the modules of an interpreter lie, its FOLDERS below it."""
+    return f"{dirname(dirname(python_path))}/lib/python{python_path.rpartition('python')[2]}"
 
 
 class Files(Protocol):
@@ -40,8 +45,7 @@ def interpreter_identity(files: Files, python_path: str, machine: str) -> str | 
 
     None where that is unknown: files of it are missing, or lie where nobody looked.
     """
-    library = f"{dirname(dirname(python_path))}/lib/python{python_path.rpartition('python')[2]}"
-    modules = {path: files.facts(path) for path in _modules(files, library)}
+    modules = {path: files.facts(path) for path in _modules(files, library_of(python_path))}
     programs = _programs(files, python_path, machine)
     if not modules or not programs.get(python_path):
         return None
@@ -68,7 +72,7 @@ def _programs(files: Files, python_path: str, machine: str) -> dict[str, str | N
 
 
 def _modules(files: Files, library: str) -> Iterator[str]:
-    for folder in _FOLDERS:
+    for folder in FOLDERS:
         for name in files.names(f"{library}{folder}"):
             if name.endswith((".py", ".so")) and name not in _NEVER_LOADED:
                 yield f"{library}{folder}/{name}"

@@ -12,7 +12,7 @@ import errno
 import hashlib
 import os
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -42,8 +42,20 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-def unpack(image: Image, directory: Path, limits: Limits = DEFAULT_LIMITS) -> None:
+Wanted = Callable[[Sequence[bytes]], bool]
+"""Says of the names in a member's path whether it is unpacked."""
+
+
+def unpack(
+    image: Image,
+    directory: Path,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    wanted: Wanted = lambda _: True,
+) -> None:
     """Lay the layers of `image` over each other in `directory`, which is empty.
+
+    Folders are made where something wanted lies in them.
 
     Raises:
         IntegrityError: a layer is hostile or not what was promised; the folder is then garbage.
@@ -53,7 +65,7 @@ def unpack(image: Image, directory: Path, limits: Limits = DEFAULT_LIMITS) -> No
         left = limits.members
         for layer in image.layers:
             with _clear_errors(layer):
-                left = _apply(layer, tree, limits.layer_bytes, left)
+                left = _apply(layer, tree, limits.layer_bytes, left, wanted)
         tree.finish()
 
 
@@ -97,7 +109,9 @@ def chain_id(image: Image) -> str:
     return chain or "sha256:" + hashlib.sha256(b"").hexdigest()
 
 
-def _apply(layer: Layer, tree: LayerTree, limit_bytes: int, limit_members: int) -> int:
+def _apply(
+    layer: Layer, tree: LayerTree, limit_bytes: int, limit_members: int, wanted: Wanted
+) -> int:
     """Returns how many more members are allowed."""
     tree.begin_layer()
     size_bytes = 0
@@ -108,12 +122,15 @@ def _apply(layer: Layer, tree: LayerTree, limit_bytes: int, limit_members: int) 
             size_bytes += member.size
             if size_bytes > limit_bytes or limit_members < 0:
                 raise IntegrityError("more than the limit for unpacking")
-            _add(tree, member, content)
+            parts = clean_parts(member.name)
+            if not parts or parts[-1].startswith(_WHITEOUT) or wanted(parts):
+                _add(tree, parts, member, content)
     return limit_members
 
 
-def _add(tree: LayerTree, member: tarfile.TarInfo, content: BinaryIO | None) -> None:
-    parts = clean_parts(member.name)
+def _add(
+    tree: LayerTree, parts: list[bytes], member: tarfile.TarInfo, content: BinaryIO | None
+) -> None:
     if member.isdir() or not parts:
         tree.directory(parts, Metadata.of(member))
     elif parts[-1].startswith(_WHITEOUT):

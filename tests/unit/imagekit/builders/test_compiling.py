@@ -96,6 +96,16 @@ def test_an_interpreter_that_is_another_than_the_lock_says_compiles_nothing() ->
     assert SharedCompiler(said, Silent()).identity() == identity
 
     lying = SharedCompiler(Interpreter(lambda: Path("/"), python, identity="sha256:0"), Silent())
-    for ask in (lying.identity, lying.get):
+    for ask in (lying.unpack, lying.get):
         with pytest.raises(IntegrityError, match="the lock says sha256:0"):
             ask()
+
+
+def test_where_the_lock_names_the_interpreter_layers_are_found_without_it() -> None:
+    """Nothing is unpacked to know what a layer is called."""
+
+    def unpacked() -> Path:
+        raise AssertionError("unpacked")
+
+    said = Interpreter(unpacked, "/usr/bin/python3", identity="sha256:0")
+    assert SharedCompiler(said, Silent()).identity() == "sha256:0"
