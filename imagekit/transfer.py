@@ -1,23 +1,47 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One HTTP request at a time, over requests: what came, and whether asking again may help.
+"""One download at a time: what came, and whether asking again may help.
 
-Apart from imagekit.fetch because requests takes long to import, and most builds fetch nothing.
+Credentials are those of the URL, or a netrc's for its host, and stay with the server they are for.
+Apart from imagekit.fetch because HTTP takes long to import, and most builds fetch nothing.
 """
 
 from __future__ import annotations
 
+import base64
+import os
 import threading
-from collections.abc import Iterator
-
-import requests
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from functools import cache
+from pathlib import Path
+from ssl import SSLContext
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from imagekit.errors import FetchError
+from imagekit.http.failures import UnansweredError
+from imagekit.http.pool import Pool, Received
+from imagekit.http.trust import tls_context
 from imagekit.urls import without_credentials
 
-CHUNK_BYTES = 1 << 18
-_TIMEOUT_SECONDS = (15, 60)
+_REDIRECTS = 10
+_REDIRECTING = frozenset({301, 302, 303, 307, 308})
 _RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
-_local = threading.local()
+_HEADERS = {"User-Agent": "imagekit", "Accept-Encoding": "identity"}
+
+_lock = threading.Lock()
+
+
+@cache
+def _trusted() -> SSLContext:
+    return tls_context(os.environ)
+
+
+def _trust(_: str) -> SSLContext:
+    with _lock:  # read once, however many threads begin
+        return _trusted()
+
+
+_POOL = Pool(_trust)
 
 
 class TransientError(Exception):
@@ -35,46 +59,69 @@ def body(url: str, offset: int) -> Iterator[bytes]:
         TransientError: another try may help.
         FetchError: it won't.
     """
-    headers = {"Accept-Encoding": "identity"}
-    if offset:
-        headers["Range"] = f"bytes={offset}-"
+    ranged = {"Range": f"bytes={offset}-"} if offset else {}
     try:
-        with _session().get(
-            url, headers=headers, stream=True, timeout=_TIMEOUT_SECONDS
-        ) as response:
-            _refuse(response, url)
-            if offset and response.status_code != 206:
+        with closing(_followed(url, {**_HEADERS, **ranged})) as answer:
+            _refuse(answer, url)
+            if offset and answer.status != 206:
                 yield b""
-            yield from response.iter_content(CHUNK_BYTES)
-    except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
-        raise FetchError(f"{without_credentials(url)}: not a URL that can be fetched") from error
-    except requests.exceptions.SSLError as error:
-        raise FetchError(
-            f"{without_credentials(url)}: the server's certificate is not trusted",
-            hint="REQUESTS_CA_BUNDLE names the CA bundle of a network with its own CA",
-        ) from error
-    except (requests.RequestException, OSError) as error:
-        raise TransientError(_reason(error)) from error
+            yield from answer.chunks()
+    except UnansweredError as error:
+        if error.lasting:
+            raise FetchError(str(error), hint=error.hint) from error
+        raise TransientError(str(error)) from error
 
 
-def _refuse(response: requests.Response, url: str) -> None:
-    status = response.status_code
+def _followed(url: str, headers: Mapping[str, str]) -> Received:
+    here = url
+    for _ in range(_REDIRECTS):
+        answer = _POOL.send("GET", here, {**headers, **_authorization(here, url)})
+        target = answer.headers.get("Location", "")
+        if answer.status not in _REDIRECTING or not target:
+            return answer
+        answer.close()
+        here = urljoin(here, target)
+    raise FetchError(f"{without_credentials(url)}: redirected more than {_REDIRECTS} times")
+
+
+def _refuse(answer: Received, url: str) -> None:
+    status = answer.status
     if status in _RETRYABLE:
-        after = response.headers.get("Retry-After", "")
+        after = answer.headers.get("Retry-After", "")
         wait = min(float(after), 60.0) if after.isdigit() else None
-        raise TransientError(f"HTTP {status} {response.reason}", wait)
+        raise TransientError(f"HTTP {status} {answer.reason}", wait)
     if status >= 400:
-        raise FetchError(f"{without_credentials(url)}: HTTP {status} {response.reason}")
+        raise FetchError(f"{without_credentials(url)}: HTTP {status} {answer.reason}")
 
 
-def _reason(error: Exception) -> str:
-    # requests quotes the whole URL in its texts, credentials and all: the class says enough.
-    cause = error.__cause__ or error.__context__ or error
-    return f"{type(error).__name__} ({type(cause).__name__})"
+def _authorization(here: str, first: str) -> dict[str, str]:
+    """For `here`, to which `first` led."""
+    parts, asked = urlsplit(here), urlsplit(first)
+    if not parts.username and _origin(parts) == _origin(asked):
+        parts = asked
+    pair = _of_netrc(parts.hostname or "")
+    if parts.username:
+        pair = unquote(parts.username), unquote(parts.password or "")
+    if pair is None:
+        return {}
+    return {"Authorization": f"Basic {base64.b64encode(':'.join(pair).encode()).decode()}"}
 
 
-def _session() -> requests.Session:
-    if not hasattr(_local, "session"):
-        _local.session = requests.Session()
-    session: requests.Session = _local.session
-    return session
+def _origin(parts: SplitResult) -> tuple[str, str]:
+    return parts.scheme, parts.netloc.rpartition("@")[2].lower()
+
+
+def _of_netrc(host: str) -> tuple[str, str] | None:
+    """User and password of NETRC, ~/.netrc or ~/_netrc; a file that can't be read has none."""
+    named = os.environ.get("NETRC")
+    paths = [Path(named)] if named else [Path.home() / ".netrc", Path.home() / "_netrc"]
+    path = next((each for each in paths if each.is_file()), None)
+    if path is None:
+        return None
+    import netrc  # noqa: PLC0415 - few have one
+
+    try:
+        found = netrc.netrc(path).authenticators(host)
+    except (OSError, netrc.NetrcParseError):
+        return None
+    return None if found is None else (found[0] or "", found[2] or "")

@@ -257,13 +257,11 @@ def test_no_secret_is_logged(
     image: Image,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Even with the HTTP library's own log at its loudest."""
+    """There is no log below imagekit's own, at any level, that could hold one."""
     with caplog.at_level(logging.DEBUG):
         client = RegistryClient(user)
         client.push(image, at(guarded.address, "tokens/logged:1"))
-    assert caplog.text
-    assert PASSWORD not in caplog.text
-    assert "Bearer" not in caplog.text
+    assert caplog.text == ""
     assert PASSWORD not in repr(user) + repr(vars(client))
 
 
