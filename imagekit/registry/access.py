@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import random
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from pathlib import Path
@@ -47,6 +46,8 @@ class Pace:
         """Wait after failure number `count` for as long as the server asked, or our own guess."""
         wait = error.wait_seconds
         if wait is None:
+            import random  # noqa: PLC0415 - most requests are answered at once
+
             # Doubling, with jitter so that many clients spread.
             wait = self.first_seconds * 2 ** (count - 1) * random.uniform(0.5, 1.5)  # noqa: S311
         elif wait > self.longest_seconds:

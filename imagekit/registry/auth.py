@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import field
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode, urlsplit
 
 from imagekit.errors import RegistryError
@@ -23,11 +24,13 @@ from imagekit.registry.challenge import (
     parse_challenges,
     repository_scope,
 )
-from imagekit.registry.credentials import Credentials, find_credentials
 from imagekit.registry.errors import Subject, plain
 from imagekit.registry.exchange import Answer, Bytes, Request
 from imagekit.registry.reference import is_loopback
 from imagekit.values import frozen
+
+if TYPE_CHECKING:
+    from imagekit.registry.credentials import Credentials
 
 _CLIENT = "imagekit"
 _TOKEN = re.compile(r"[\x21-\x7e]{1,60000}")
@@ -135,6 +138,10 @@ class Authorizer:
 
     def _find_credentials(self, repository: str) -> Credentials | None:
         if repository not in self._credentials:
+            from imagekit.registry.credentials import (  # noqa: PLC0415 - many ask for none
+                find_credentials,
+            )
+
             found = find_credentials(self._host, repository, self._access.environ)
             self._credentials[repository] = found
             if found is not None:
