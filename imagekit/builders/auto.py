@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from imagekit.builders.unrunnable import lacks_to_run
-from imagekit.errors import EngineError
+from imagekit.errors import BuildError, EngineError
 from imagekit.lock.file import lock_path, read
 from imagekit.lock.model import Lock
 from imagekit.progress import Progress
@@ -49,6 +49,8 @@ def choose(
     lacking = _native_lacks(spec, path, locks, environ)
     if lacking is None:
         return "native", "which can do all of this spec"
+    if order := _order_lacks(spec, path, locks):
+        return "native", f"though {lacking}: {order}"
     from imagekit.builders.worker_options import ADDRESS_VARIABLE  # noqa: PLC0415 - loads gRPC
 
     if spec.builder_options.get("address") or environ.get(ADDRESS_VARIABLE):
@@ -70,6 +72,19 @@ def _native_lacks(
         return None
     reasons = (lacks_to_run(lock.target.platform, environ) for lock in locks)
     return next((reason for reason in reasons if reason is not None), None)
+
+
+def _order_lacks(spec: ImageSpec, path: Path, locks: Sequence[Lock]) -> str | None:
+    """What keeps other builders from running commands where this spec has them."""
+    from imagekit.builders.plans import plan_of  # noqa: PLC0415 - few specs come here
+    from imagekit.planning.dockerfile import refuse_commands_below  # noqa: PLC0415 - as above
+
+    try:
+        for lock in locks:
+            refuse_commands_below(plan_of(spec, path, lock, base_layers=0).steps)
+    except BuildError as error:
+        return error.message
+    return None
 
 
 def _runs(spec: ImageSpec, locks: Sequence[Lock]) -> bool:

@@ -65,16 +65,23 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run([program, "lock", "--python", sys.executable], folder)
     export = [program, "export", "--frozen", "--no-emit-project", "--no-default-groups"]
     run([*export, "--extra=plot", "--format=pylock.toml", "--output-file=pylock.toml"], folder)
-    venv = folder / ".poetry"
-    run([program, "venv", "--python", sys.executable, str(venv)], folder)
-    run([program, "pip", "install", "--python", str(venv), "poetry"], folder)
     # The index that uv asked: Poetry is told it, as it knows nothing of how this machine finds one.
     locked = tomli.loads((folder / "uv.lock").read_text())["package"]
     index = next(each["source"]["registry"] for each in locked if "registry" in each["source"])
-    source = f'\n[[tool.poetry.source]]\nname = "index"\nurl = "{index}/"\n'
-    (folder / "pyproject.toml").write_text(PROJECT + source)
-    run([str(venv / "bin" / "poetry"), "lock"], folder)
+    lock_by_poetry(folder, index)
     return folder
+
+
+def lock_by_poetry(folder: Path, index: str) -> None:
+    """Have Poetry, which is put into `.poetry`, lock the project in `folder`."""
+    program = uv.find_uv_bin()
+    venv = folder / ".poetry"
+    run([program, "venv", "--python", sys.executable, str(venv)], folder)
+    run([program, "pip", "install", "--python", str(venv), "poetry"], folder)
+    source = f'\n[[tool.poetry.source]]\nname = "index"\nurl = "{index}/"\n'
+    with (folder / "pyproject.toml").open("a") as stream:
+        stream.write(source)
+    run([str(venv / "bin" / "poetry"), "lock"], folder)
 
 
 def by_uv(folder: Path, *options: str) -> set[str]:

@@ -22,6 +22,8 @@ from imagekit.oci.layout import write_layout
 from imagekit.progress import Silent
 from imagekit.spec.load import load_spec
 from tests.fakes.images import bare_base
+from tests.real.test_foreign_locks import by_poetry, lock_by_poetry, run
+from tests.real.test_foreign_locks import locked as chosen
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 
@@ -98,6 +100,37 @@ def test_a_lock_that_says_too_little_is_told(fixture: str, tmp_path: Path) -> No
     with pytest.raises(LockError, match="does not say what is for development") as caught:
         locked(project / "tests/fixtures" / fixture / "poetry.lock")
     assert "`poetry lock`" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("sdist", "groups"),
+    [
+        ("poetry==2.5.1", ["dev", "test", "typing", "github-actions"]),
+        ("cleo==2.1.0", ["dev", "doc"]),
+    ],
+)
+def test_a_projects_poetry_lock_gives_what_poetry_installs(
+    sdist: str, groups: list[str], tmp_path: Path
+) -> None:
+    """Locked by today's Poetry (format 2.1), with each group that the project has and with none."""
+    project = unpacked(sdist, tmp_path / "sdist")
+    lock_by_poetry(project, index_of(tmp_path))
+    assert 'lock-version = "2.1"' in (project / "poetry.lock").read_text()
+    assert chosen(project, "poetry.lock") == by_poetry(project, "--only=main")
+    assert chosen(project, "poetry.lock", groups=groups) == by_poetry(
+        project, f"--with={','.join(groups)}"
+    )
+
+
+def index_of(folder: Path) -> str:
+    """The index that uv asks."""
+    probe = folder / "probe"
+    probe.mkdir()
+    text = '[project]\nname = "probe"\nversion = "1"\nrequires-python = ">=3.11"\n'
+    (probe / "pyproject.toml").write_text(f'{text}dependencies = ["six"]\n')
+    run([uv.find_uv_bin(), "lock"], probe)
+    packages = tomli.loads((probe / "uv.lock").read_text())["package"]
+    return str(next(p["source"]["registry"] for p in packages if "registry" in p["source"]))
 
 
 def by_uv(folder: Path) -> set[str]:

@@ -75,7 +75,10 @@ def test_an_engine_that_answers_is_taken(project: Project, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("scripts", [[], ["openssh-server"]])
 def test_what_a_base_that_is_a_spec_runs_counts(project: Project, scripts: list[str]) -> None:
-    """Its commands, and the scripts of its Debian packages; as the image is made from the first."""
+    """Its commands, and the scripts of its Debian packages: the image is made from the first on.
+
+    Other builders run all commands at the end, so where something stands on them none is chosen.
+    """
     base = project.root / "base.yaml"
     base.write_text("name: base\n" if scripts else "name: base\ncommands: ['true']\n")
     (locked,) = lock(project, here=False)
@@ -83,6 +86,11 @@ def test_what_a_base_that_is_a_spec_runs_counts(project: Project, scripts: list[
     file.write(file.lock_path(base), [dataclasses.replace(locked, apt=apt)])
     child = spec(base_image="base.yaml", builder_options={"address": "unix:///w"})
     assert choose(child, project.path, [locked], NO_ENGINE)[0] == "buildkit"
+    if not scripts:
+        more = spec(base_image="base.yaml", source_root="src")
+        name, why = choose(more, project.path, [locked], {"BUILDKIT_HOST": "unix:///w"})
+        assert name == "native"
+        assert "commands of the base's spec have to run before anything stands on it" in why
     base.write_text("name: base\n")
     file.write(file.lock_path(base), [locked])
     assert choose(child, project.path, [locked], NO_ENGINE)[0] == "native"
