@@ -9,11 +9,13 @@ from pathlib import Path
 
 import click
 
-from bench import build, fleet, start, storage
+from bench import build, fleet, same, start, storage
 
 
 @click.command()
-@click.argument("parts", nargs=-1, type=click.Choice(["build", "fleet", "start", "storage"]))
+@click.argument(
+    "parts", nargs=-1, type=click.Choice(["build", "same", "fleet", "start", "storage"])
+)
 @click.option("--folder", type=click.Path(path_type=Path), help="Where to work; kept if given.")
 @click.option("--rounds", default=1, show_default=True, help="Of builds and of transfers.")
 @click.option("--starts", default=41, show_default=True, help="Of each way to start a task.")
@@ -43,7 +45,7 @@ def main(
     peers: tuple[str, ...],
     packages: tuple[str, ...],
 ) -> None:
-    """Time PARTS (build, fleet, start, storage; all by default) beside their peers."""
+    """Time PARTS (build, same, fleet, start, storage; all by default) beside their peers."""
     kinds = ("with", "without") if bytecode == "both" else (bytecode,)
     chosen = [peer for peer in peers if peer != "none"]
 
@@ -54,6 +56,10 @@ def main(
                 work, rounds, kind == "with", chosen, packages or build.PACKAGES
             )
             click.echo(build.run(request), nl=False)
+
+    def alike(work: Path) -> None:
+        click.echo(f"\nThe same Dockerfile, medians of {rounds} rounds\n")
+        click.echo(same.run(work, rounds), nl=False)
 
     def fleets(work: Path) -> None:
         click.echo("\nMany images, push included, once\n")
@@ -69,6 +75,7 @@ def main(
 
     every: Mapping[str, Callable[[Path], None]] = {
         "build": builds,
+        "same": alike,
         "fleet": fleets,
         "start": begun,
         "storage": stored,
