@@ -130,12 +130,13 @@ class _Platform:
     def _solve(self, given: Input, exporter: str, attributes: Mapping[str, str]) -> dict[str, str]:
         request = self.prepared.request
         options, folder = request.spec.builder_options, request.spec_path.parent
+        platform = self.prepared.lock.target.platform if len(request.locks) > 1 else ""
         wanted = Request(
             given.options,
             exporter,
             attributes,
-            imports(options.get("cache_from", ""), folder),
-            exports(options.get("cache_to", ""), folder),
+            imports(options.get("cache_from", ""), folder, platform),
+            exports(options.get("cache_to", ""), folder, platform),
             given.entitlements,
         )
         return solve(self.worker, wanted, given.offer, StepTasks(request.progress))

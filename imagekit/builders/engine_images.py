@@ -21,13 +21,14 @@ from imagekit.paths import cache_directory
 from imagekit.progress import Progress
 
 _BASE = "localhost/imagekit/base"
+ONE_PLATFORM = "a Docker Engine keeps images of one platform, and the spec names several"
 
 
 def one_platform(request: BuildRequest) -> None:
     """Raise BuildError where the request is for several."""
     if len(request.locks) > 1:
         raise BuildError(
-            "a Docker Engine keeps images of one platform, and the spec names several",
+            ONE_PLATFORM,
             hint="`builder: buildkit` and `builder: native` build them all",
         )
 

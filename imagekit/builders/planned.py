@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from imagekit.builders.auto import settled
 from imagekit.builders.crossing import bytecode_told
 from imagekit.builders.forecast import Forecast, ForecastLayer, forecast
+from imagekit.builders.identity import is_native
 from imagekit.builders.naming import common_tag, repository
 from imagekit.builders.unrunnable import running_told
 from imagekit.lock.model import Lock
@@ -32,6 +34,7 @@ class Planned:
 
     `bytecode` says for each platform who compiles it, where that is not its own interpreter;
     `running` that what has to be run for it can't be run here.
+    `worker` says what those who would build can't do, or that they don't answer.
     The rest is None where no registry was asked.
     """
 
@@ -43,6 +46,7 @@ class Planned:
     registry: str | None = None
     sending: Sending | None = None
     existing: Existing | None = None
+    worker: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str | None:
@@ -63,6 +67,7 @@ class Planned:
             "image": self.name,
             "digest": self.digest,
             "unknown": list(self.unknown),
+            **({"worker": list(self.worker)} if self.worker else {}),
             "platforms": [
                 self._platform(each, told, {"bytecode": bytecode, "running": running})
                 for each, told, bytecode, running in zip(
@@ -126,6 +131,15 @@ def _cuda(spec: ImageSpec, lock: Lock) -> Told | None:
     return tell(spec, lock.base, lock.packages)
 
 
+def _worker(spec: ImageSpec, spec_path: Path, locks: Sequence[Lock]) -> tuple[str, ...]:
+    if is_native(spec):
+        return ()
+    from imagekit.builders.workers_told import workers_told  # noqa: PLC0415 - asks them
+
+    platforms = [lock.target.platform for lock in locks]
+    return workers_told(spec, spec_path.parent, platforms, os.environ)
+
+
 def plan_image(
     spec: ImageSpec,
     spec_path: Path,
@@ -155,8 +169,9 @@ def plan_image(
         for each, lock in zip(platforms, locks, strict=True)
     )
     running = tuple(map(running_told, platforms))
+    worker = _worker(spec, spec_path, locks)
     if push_to is None:
-        return Planned(name, platforms, cuda, bytecode, running)
+        return Planned(name, platforms, cuda, bytecode, running, worker=worker)
     # Only here: most plans ask no registry.
     from imagekit.builders.existing import existing  # noqa: PLC0415
     from imagekit.builders.sending import sending  # noqa: PLC0415
@@ -171,4 +186,4 @@ def plan_image(
         there = existing(reference, locks, client)
     finally:
         client.close()
-    return Planned(name, platforms, cuda, bytecode, running, str(reference), found, there)
+    return Planned(name, platforms, cuda, bytecode, running, str(reference), found, there, worker)

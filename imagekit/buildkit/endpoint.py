@@ -91,7 +91,9 @@ class Endpoint:
 def _connected_unix(path: str) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
     try:
+        connection.settimeout(_CONNECT_SECONDS)
         connection.connect(path)
+        connection.settimeout(None)
     except BaseException:
         connection.close()
         raise

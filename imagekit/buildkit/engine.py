@@ -54,11 +54,14 @@ class Engine:
         """
         connection = self.endpoint.connect()
         try:
+            connection.settimeout(_ANSWER_SECONDS)
             connection.sendall(_upgrade_request(path, headers, body, to))
             head = _read_head(connection)
+            connection.settimeout(None)
         except OSError as error:
             connection.close()
-            raise EngineError(f"asking the Docker Engine for {path}: {error.strerror}") from error
+            said = error.strerror or error
+            raise EngineError(f"asking the Docker Engine for {path}: {said}") from error
         status = head.split(b"\r\n", 1)[0].split(b" ", 2)
         if len(status) < 2 or status[1] != b"101":
             connection.close()

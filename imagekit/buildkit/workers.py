@@ -43,12 +43,16 @@ class Worker:
         """Whether it has OCI's manifests: buildkitd does, an engine with containerd's store."""
         return not self.is_engine or f"{_LABELS}containerd.namespace" in self.labels
 
+    def lacks_platform(self, platform: str) -> list[str]:
+        """That it can't build for `platform`, in a line, where it can't."""
+        if platform in self.platforms:
+            return []
+        able = ", ".join(self.platforms) or "nothing"
+        return [f"it can't build {platform}; it builds {able}"]
+
     def lacks(self, platform: str) -> list[str]:
-        """What it can't do of what every build of `platform` needs, a line each."""
-        found = []
-        if platform not in self.platforms:
-            able = ", ".join(self.platforms) or "nothing"
-            found.append(f"it can't build {platform}; it builds {able}")
+        """What it can't do of what every build of `platform` that is sent here needs."""
+        found = self.lacks_platform(platform)
         if not self.keeps_manifests:
             found.append(
                 "it is a Docker Engine without the containerd image store, which gives no image "
@@ -60,13 +64,13 @@ class Worker:
         return found
 
 
-def describe(transport: Transport) -> Worker:
-    """Ask for the first worker, which is the one that builds.
+def describe(transport: Transport, seconds: float = _SECONDS) -> Worker:
+    """Ask for the first worker, which is the one that builds, and wait so long at most.
 
     Raises BuildError where nobody answers, or the answer is not BuildKit's.
     """
     try:
-        answer = rpc.list_workers(transport.channel)({}, timeout=_SECONDS)
+        answer = rpc.list_workers(transport.channel)({}, timeout=seconds)
     except grpc.RpcError as error:
         code, details = error.code(), error.details()
         raise transport.failure or BuildError(

@@ -104,7 +104,7 @@ def _lines(planned: Planned) -> Iterator[str]:
         for wheel, builds in each.sources:
             what = "is built on this machine" if builds else "was built for the lock"
             yield f"source  {wheel.name} {wheel.version} {what}, from {wheel.built}"
-    yield from filter(None, (*planned.bytecode, *planned.running))
+    yield from filter(None, (*planned.bytecode, *planned.running, *planned.worker))
     for told in dict.fromkeys(filter(None, planned.cuda)):
         yield f"cuda    {told.explanation}"
         yield from (f"warning {warning}" for warning in told.warnings)

@@ -57,7 +57,7 @@ def test_caches_are_written_as_buildx_writes_them(tmp_path: Path) -> None:
     (kept,) = exports("type=local,dest=cache,mode=max", tmp_path)
     assert kept.folder is not None
     assert kept.options == {"dest": kept.folder.identifier, "mode": "max"}
-    for text in ("type=local,src=cache", "ref=reg.example/c"):
+    for text in ("type=local,src=cache", "ref=reg.example/c", "type=tape,name=x"):
         with pytest.raises(BuildError):
             exports(text, tmp_path)
 
@@ -73,3 +73,37 @@ def test_a_folder_is_read_by_what_was_kept_there_last(tmp_path: Path) -> None:
     assert found.options == {"src": folder.identifier, "digest": f"sha256:{'a' * 64}"}
     (other,) = imports(f"type=local,src={tmp_path}/cache,tag=other", tmp_path)
     assert other.options["digest"] == f"sha256:{'b' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("written", "own"),
+    [
+        ("reg.example:5/c", "type=registry,ref=reg.example:5/c:latest-linux-arm64"),
+        ("type=registry,ref=a/c:x,mode=max", "type=registry,ref=a/c:x-linux-arm64,mode=max"),
+        ("type=gha", "type=gha,scope=buildkit-linux-arm64"),
+        ("type=s3,bucket=b,name=n", "type=s3,bucket=b,name=n-linux-arm64"),
+    ],
+)
+def test_several_platforms_keep_caches_apart(tmp_path: Path, written: str, own: str) -> None:
+    """Each writes under a name of its own, and reads that and what the written name means."""
+    assert exports(written, tmp_path, "linux/arm64") == exports(own, tmp_path)
+    both = (*imports(own, tmp_path), *imports(written, tmp_path))
+    assert imports(written, tmp_path, "linux/arm64") == both
+
+
+def test_caches_that_have_no_name_of_ours_stay_what_they_are(tmp_path: Path) -> None:
+    """One by its digest, which is read once, and the one inside of the image."""
+    for text in (f"a/c@sha256:{'0' * 64}", "type=inline"):
+        assert imports(text, tmp_path, "linux/arm64") == imports(text, tmp_path)
+    assert exports("type=inline", tmp_path, "linux/arm64") == exports("type=inline", tmp_path)
+
+
+def test_a_folder_keeps_the_caches_of_several_platforms(tmp_path: Path) -> None:
+    """Under names of their own; one that was kept for a single platform is read, too."""
+    text = "type=local,{}=cache"
+    for letter, platform in (("a", "linux/amd64"), ("b", "linux/arm64"), ("c", "")):
+        (cache,) = exports(text.format("dest"), tmp_path, platform)
+        assert cache.folder is not None
+        cache.folder.keep({"digest": f"sha256:{letter * 64}", "size": 1})
+    found = imports(text.format("src"), tmp_path, "linux/arm64")
+    assert [each.options["digest"][-1] for each in found] == ["b", "c"]
