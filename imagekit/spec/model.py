@@ -293,12 +293,13 @@ class ImageSpec:
     )
 
     builder_config: Mapping[str, str] = field(
-        default=FrozenMap(), metadata=_later("mapping", "use builder_options")
+        default=FrozenMap(), metadata=_later("mapping", "leave it out: uv comes from no image here")
     )
     conda_channels: Sequence[str] = field(default=(), metadata=_later("texts", "use packages"))
     conda_packages: Sequence[str] = field(default=(), metadata=_later("texts", "use packages"))
     registry_config: str | None = field(
-        default=None, metadata=_later("text", "`docker login` leaves credentials for registries")
+        default=None,
+        metadata=_later("text", "a registry's CA and client certificate: /etc/docker/certs.d/HOST"),
     )
 
     def __post_init__(self) -> None:
