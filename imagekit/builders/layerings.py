@@ -202,7 +202,8 @@ def _everything(base: Step, below: Sequence[Layering]) -> str:
 def _commands(step: RunCommands, below: str) -> Layering:
     job = Job("commands", ("/bin/sh", "-c", step.script), step.env, step.secrets)
     recipe = recipe_of(formats.JOB, below=below, script=step.script, env=dict(step.env))
-    return Layering(recipe, f"imagekit: commands, not reproducible: {step.script}", job)
+    shown = " ".join(step.script.split("\n")).strip()
+    return Layering(recipe, f"imagekit: commands, not reproducible: {shown}", job)
 
 
 def _wheels(step: InstallWheels, venv: Venv, interpreter: str) -> Layering:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TypeAlias
 
@@ -10,6 +11,8 @@ from imagekit.layers.tree import Node
 from imagekit.layers.venv import Venv
 from imagekit.lock.model import LockedWheel, RuntimePin
 from imagekit.values import frozen
+
+_UNJOINABLE = re.compile(r"[\n#]|[;&\\]\s*$")
 
 
 @frozen
@@ -91,10 +94,11 @@ class CopyFiles:
 
 @frozen
 class RunCommands:
-    """The user's commands: one `sh -c`, joined by `&&`, as root in `/` with `env`.
+    """The user's commands: one `sh -c`, each after the one before went well, as root in `/`.
 
     What they leave is no pure function of what stands here, so the layer is not reproducible.
-    `secrets` are files: (path on this machine, absolute path in the image while they run).
+    `env` is all that they see; `secrets` are files: (path on this machine, absolute path in the
+    image while they run).
     """
 
     commands: tuple[str, ...]
@@ -103,6 +107,13 @@ class RunCommands:
 
     @property
     def script(self) -> str:
+        """What the shell is given.
+
+        `&&` can't follow a command of several lines, a comment, `;` or `&`; nor does `set -e` count
+        before it.
+        """
+        if len(self.commands) > 1 and any(map(_UNJOINABLE.search, self.commands)):
+            return "\n(exit $?) || exit\n".join(self.commands)
         return " && ".join(self.commands)
 
 

@@ -267,7 +267,7 @@ class ImageSpec:
         metadata=_about(
             "texts",
             "Shell commands that are run in the image as root, after everything else is in it, "
-            "in one `sh -c` joined by `&&`. Their layer is not reproducible.",
+            "in one `sh -c`, as long as they go well. Their layer is not reproducible.",
         ),
     )
     compile_bytecode: bool = field(

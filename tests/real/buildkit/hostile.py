@@ -21,6 +21,8 @@ COMMANDS = [
     """printf '%s' 'it'"'"'s $HOME "x" \\ `y`' > /root/made""",
     'printf "%s" "$SPACES|$QUOTES|$DOLLARS|$BACKSLASHES|$HASH|$LINES|$UNICODE|$JSON" > /root/seen',
     "id -u > /root/who; pwd > /root/where\nchmod 640 /root/made",
+    "cat > /root/here <<'END'  # of several lines\n'$HOME'\n\tthere\nEND\n",
+    "echo last > /root/last  # and not left out",
 ]
 SPEC = {
     "name": "imagekit-test/hostile",
