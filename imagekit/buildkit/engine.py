@@ -46,15 +46,21 @@ class Engine:
         self.endpoint = endpoint
 
     def hijack(
-        self, path: str, headers: Mapping[str, Sequence[str]], body: bytes = b"", to: str = "h2c"
+        self,
+        path: str,
+        headers: Mapping[str, Sequence[str]],
+        body: bytes = b"",
+        to: str = "h2c",
+        *,
+        seconds: float = _ANSWER_SECONDS,
     ) -> socket.socket:
         """The raw connection that the engine upgrades a POST to; its owner closes it.
 
-        Raises EngineError where it refuses.
+        Raises EngineError where it refuses, or does not answer in `seconds`.
         """
         connection = self.endpoint.connect()
         try:
-            connection.settimeout(_ANSWER_SECONDS)
+            connection.settimeout(seconds)
             connection.sendall(_upgrade_request(path, headers, body, to))
             head = _read_head(connection)
             connection.settimeout(None)

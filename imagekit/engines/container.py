@@ -27,7 +27,7 @@ from imagekit.oci.image import Image
 from imagekit.oci.scratch import scratch_directory
 from imagekit.paths import cache_directory
 
-_PROBE_SECONDS = 30
+_PROBE_SECONDS = 30.0
 _REPOSITORY = "localhost/imagekit/run"
 _ENGINE_FAILED = 125
 """The exit code of both programs when they could not start the container."""
@@ -41,8 +41,9 @@ class ContainerEngine(abc.ABC):
 
     program: ClassVar[str]
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], probe_seconds: float = _PROBE_SECONDS) -> None:
         self.environ = environ
+        self._probe_seconds = probe_seconds
 
     def probe(self) -> str | None:
         if shutil.which(self.program, path=self.environ.get("PATH")) is None:
@@ -50,7 +51,9 @@ class ContainerEngine(abc.ABC):
         try:
             return self.try_out()
         except subprocess.TimeoutExpired:
-            return f"no answer within {_PROBE_SECONDS} seconds"
+            return f"no answer within {self._probe_seconds:g} seconds"
+        except OSError as error:
+            return f"starting {self.program}: {error.strerror}"
 
     @abc.abstractmethod
     def try_out(self) -> str | None:
@@ -162,7 +165,7 @@ class Docker(ContainerEngine):
 
     def try_out(self) -> str | None:
         answer = self.call(
-            "version", "--format", "{{.Server.Version}}", timeout_seconds=_PROBE_SECONDS
+            "version", "--format", "{{.Server.Version}}", timeout_seconds=self._probe_seconds
         )
         return None if _says_something(answer) else _last_line(answer.stderr)
 
@@ -188,7 +191,7 @@ class Podman(ContainerEngine):
 
     def _too_few_ids(self) -> str | None:
         spans = "ok {{range .Host.IDMappings.UIDMap}}{{.Size}} {{end}}"
-        answer = self.call("info", "--format", spans, timeout_seconds=_PROBE_SECONDS)
+        answer = self.call("info", "--format", spans, timeout_seconds=self._probe_seconds)
         if not _says_something(answer):
             return _last_line(answer.stderr)
         if sum(map(int, answer.stdout.split()[1:])) < _IDS:
@@ -198,7 +201,7 @@ class Podman(ContainerEngine):
     def _try_to_run_nothing(self) -> str | None:
         with tempfile.TemporaryDirectory() as empty:
             options = ("--rm", "--network=none", *self.own_options(), "--rootfs", empty)
-            answer = self.call("run", *options, "/nothing", timeout_seconds=_PROBE_SECONDS)
+            answer = self.call("run", *options, "/nothing", timeout_seconds=self._probe_seconds)
         # It got as far as looking for the program.
         return None if answer.returncode == _NO_PROGRAM else _last_line(answer.stderr)
 
