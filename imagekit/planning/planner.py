@@ -182,6 +182,11 @@ def _wheels(
 
 def _copies(spec: ImageSpec, files: Files, workdir: str) -> Iterator[CopyFiles]:
     folder, leave_out = files.folder, files.leave_out
+    if not workdir.strip("/") and (spec.copies_source or spec.copy):
+        raise BuildError(
+            "source and copies belong to the task's user, as the root of an image must not",
+            hint="name a folder below / as workdir",
+        )
     if spec.source_root is not None and spec.copies_source:
         root = (folder / spec.source_root).resolve()
         if not root.is_dir():

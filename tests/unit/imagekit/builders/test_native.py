@@ -150,6 +150,15 @@ def test_source_copy_mode_decides_whether_source_is_copied(project: Project, mod
     assert (before.digest != after.digest) == (mode == "all")
 
 
+def test_the_root_of_an_image_is_no_place_for_files(project: Project) -> None:
+    """Its folders would become the user's; without files it is a workdir like others."""
+    project.spec = ImageSpec(name="thing", workdir="/", copy=["src"], compile_bytecode=False)
+    with pytest.raises(BuildError, match="as the root of an image must not"):
+        project.build()
+    project.spec = ImageSpec(name="thing", workdir="/", compile_bytecode=False)
+    assert project.build().image.config.object("config").text("WorkingDir") == "/"
+
+
 def test_copied_files_keep_their_relative_paths(project: Project) -> None:
     """`copy` puts files below the workdir, and needs no source_root."""
     (project.root / "data").mkdir()
