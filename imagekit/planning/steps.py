@@ -12,7 +12,7 @@ from imagekit.layers.venv import Venv
 from imagekit.lock.model import LockedWheel, RuntimePin
 from imagekit.values import frozen
 
-_UNJOINABLE = re.compile(r"[\n#]|[;&\\]\s*$")
+_UNJOINABLE = re.compile(r"[\n#;]|\|\||(?<!&)&(?!&)|\\\s*$")
 
 
 @frozen
@@ -109,8 +109,8 @@ class RunCommands:
     def script(self) -> str:
         """What the shell is given.
 
-        `&&` can't follow a command of several lines, a comment, `;` or `&`; nor does `set -e` count
-        before it.
+        `&&` would not end at the failed one of commands with `;` or `||`, can't follow several
+        lines, a comment or `&`, and makes `set -e` before it count for nothing.
         """
         if len(self.commands) > 1 and any(map(_UNJOINABLE.search, self.commands)):
             return "\n(exit $?) || exit\n".join(self.commands)

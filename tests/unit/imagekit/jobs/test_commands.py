@@ -40,6 +40,12 @@ def test_a_command_that_fails_is_the_last(failing: str) -> None:
     assert run("echo one", failing, "echo two") == (9, ["one"])
 
 
+@pytest.mark.parametrize("after", ["echo two; true", "echo two || true", "echo two & wait"])
+def test_nothing_of_the_next_command_hides_a_failure(after: str) -> None:
+    """`false && a; b` would go well."""
+    assert run("echo one", "(exit 9)", after) == (9, ["one"])
+
+
 @pytest.mark.parametrize("comment", ["", "  # of several\n"])
 def test_what_one_command_sets_holds_for_the_next(comment: str) -> None:
     """A variable, a folder, a function."""
@@ -49,5 +55,5 @@ def test_what_one_command_sets_holds_for_the_next(comment: str) -> None:
 
 def test_plain_commands_are_joined_as_ever() -> None:
     """So that what was cached of them still holds."""
-    assert RunCommands(("a", "b c"), {}).script == "a && b c"
+    assert RunCommands(("a", "b c && d | e"), {}).script == "a && b c && d | e"
     assert RunCommands(("a\nb # c",), {}).script == "a\nb # c"
