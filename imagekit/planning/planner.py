@@ -284,6 +284,7 @@ def _identity(
     if any(isinstance(step, ListLibraries) for step in steps):
         content["libraries"] = formats.LIBRARIES
     if spec.commands:
-        content["commands"] = list(spec.commands)
+        # How they are joined counts, too.
+        content["commands"] = RunCommands(tuple(spec.commands), {}).script
     encoded = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(encoded.encode("utf-8", "surrogateescape")).hexdigest()[:20]
