@@ -61,6 +61,26 @@ def read(path: Path) -> RequirementsFile:
     return RequirementsFile(tuple(reader.requirements), tuple(sorted(reader.contents.items())))
 
 
+def read_usable(path: Path) -> tuple[tuple[RequirementLine, ...], tuple[str, ...]]:
+    """The lines that an image can be built from, and what is wrong with or said beside them.
+
+    Raises SpecError where the file can't be read.
+    """
+    reader = _Reader(path)
+    reader.read(path)
+    if not reader.contents:
+        raise SpecError(str(path), reader.problems)
+    if not reader.problems:
+        return tuple(reader.requirements), ()
+    wrong = (f"{_place(path, each)}: {each.message}" for each in reader.problems)
+    beside = (f"{path.name}: {masked(option)!r}" for option in reader.options)
+    return tuple(reader.requirements), (*wrong, *beside)
+
+
+def _place(path: Path, problem: Problem) -> str:
+    return path.name if problem.line is None else f"{path.name}, line {problem.line}"
+
+
 class _Reader:
     def __init__(self, first: Path) -> None:
         self._root = first.parent
@@ -68,6 +88,7 @@ class _Reader:
         self.requirements: list[RequirementLine] = []
         self.contents: dict[str, tuple[str, ...]] = {}
         self.problems: list[Problem] = []
+        self.options: list[str] = []
 
     def read(self, path: Path, *, constraint: bool = False, line: int | None = None) -> None:
         name = _relative(path, self._root)
@@ -88,9 +109,14 @@ class _Reader:
         include = INCLUDE.fullmatch(content)
         if include:
             is_constraint = constraint or content.startswith(("-c", "--constraint"))
+            if is_constraint:
+                self.options.append(content)
             self.read(path.parent / include[1].strip(), constraint=is_constraint, line=number)
             return
-        if _INDEX.fullmatch(content) or _INERT.fullmatch(content):
+        if _INDEX.fullmatch(content):
+            self.options.append(content)
+            return
+        if _INERT.fullmatch(content):
             return
         try:
             requirement = _requirement(content)

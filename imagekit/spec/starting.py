@@ -73,26 +73,23 @@ def _of_project(folder: Path, left_out: list[str]) -> Iterator[tuple[str, Any]]:
     elif (folder / "requirements.txt").is_file():
         yield from _of_requirements(folder, left_out).items()
     else:
-        left_out.append("dependencies: pyproject.toml names none as [project] does, and no lock")
+        hint = "; `poetry lock` makes one" if poetry else ""
+        left_out.append(
+            f"dependencies: pyproject.toml has no [project] with them, and no lock{hint}"
+        )
     left_out += _not_taken(document, lock)
     yield from _source(folder, name, left_out)
 
 
 def _of_requirements(folder: Path, left_out: list[str]) -> dict[str, Any]:
     path = folder / "requirements.txt"
-    try:
-        requirements_file.read(path)
-    except SpecError as error:
-        found = [each for each in error.problems if each.line is not None]
-        if len(found) < len(error.problems):
-            raise
-        left_out += [f"requirements.txt, line {each.line}: {each.message}" for each in found]
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-        wrong = {each.line for each in found}
-        kept = [text for number, text in enumerate(lines, 1) if number not in wrong]
-        texts = (re.sub(r"(^|\s)#.*$", "", text).strip() for text in kept)
-        return {"packages": list(_usable([text for text in texts if text], left_out))}
-    return {"requirements": path.name}
+    lines, wrong = requirements_file.read_usable(path)
+    if not wrong:
+        return {"requirements": path.name}
+    left_out += wrong
+    if hashed := [line.name for line in lines if line.sha256]:
+        left_out.append(f"hashes of {', '.join(hashed)}: packages have none")
+    return {"packages": [line.text for line in lines]}
 
 
 def _usable(texts: list[str], left_out: list[str]) -> Iterator[str]:

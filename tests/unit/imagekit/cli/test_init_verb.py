@@ -77,6 +77,26 @@ def test_a_requirements_file_is_named_or_read(
     assert left_out[0].startswith("requirements.txt, line 2:")
 
 
+def test_what_is_read_of_a_requirements_file_is_all_of_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With what it includes; what packages can't say is told, and no password."""
+    digest = "0" * 64
+    (tmp_path / "requirements.txt").write_text(
+        "-i https://user:secret@h.example/simple\n-c bounds.txt\n-r more.txt\n"
+        f"six==1.17 \\\n    --hash=sha256:{digest}\n-e .\n"
+    )
+    (tmp_path / "more.txt").write_text("attrs\n-e ./lib\n")
+    (tmp_path / "bounds.txt").write_text("six<2\n")
+    spec, left_out = init(tmp_path, capsys)
+    assert spec["packages"] == ["attrs", "six==1.17"]
+    told = "\n".join(left_out)
+    for part in ("more.txt, line 2: '-e ./lib'", "requirements.txt, line 6: '-e .'",
+                 "'-i https://***@h.example/simple'", "'-c bounds.txt'", "hashes of six"):  # fmt: skip
+        assert part in told
+    assert "secret" not in told
+
+
 def test_a_folder_without_a_project_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
