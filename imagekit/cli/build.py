@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
 
 import click
 
@@ -18,20 +17,21 @@ from imagekit.cli.common import (
     allow_build_option,
     build_spec,
     data_lines,
+    lock_spec,
     locked_option,
     output_option,
     print_json,
     progress_option,
     shown_progress,
 )
-from imagekit.errors import ImagekitError
+from imagekit.cli.summary import Failure, described, summarised
 from imagekit.fleet.batch import build_all
 from imagekit.fleet.find import find_specs
+from imagekit.lock.model import Lock
+from imagekit.progress import Progress
 from imagekit.progress.named import named
 from imagekit.receipts.keep import Image, keep_receipt
-from imagekit.spec.model import PLATFORMS
-
-Failure: TypeAlias = tuple[str, ImagekitError]
+from imagekit.spec.model import PLATFORMS, ImageSpec
 
 
 @click.command(epilog="Example: imagekit build spec.yaml --to oci:image")
@@ -90,9 +90,7 @@ def command(
     without a lock is locked first; a lock that no longer belongs to its spec is an error. Of more
     images than one the largest are begun first, and one that fails doesn't stop the others.
     """
-    found = find_specs(specs)
-    if to and len(found) > 1:
-        raise click.UsageError("--to takes one image: several would meet in one place")
+    found = _found(specs, to)
     chosen = Options(push=push, rebuild=rebuild, force=force, allow_build=allow_build)
     images: list[Image] = []
     failures: list[Failure] = []
@@ -107,9 +105,9 @@ def command(
             with named(progress, str(address) if len(found) > 1 else "") as shown:
                 return build_spec(address, to=to, locked=locked, progress=shown, options=options)
 
-        for outcome in build_all(found, build_one, jobs):
-            if outcome.error is not None:
-                failures.append((str(outcome.address), outcome.error))
+        lock_one = None if locked else _locker(progress, options)
+        for outcome in build_all(found, build_one, jobs, lock_one):
+            failures += [(str(outcome.address), outcome.error)] if outcome.error else []
             if outcome.built is not None:
                 images.append(Image(found[outcome.address], outcome.address, outcome.built))
                 if output == "text":
@@ -120,25 +118,29 @@ def command(
         _print_described(images, failures)
     elif not failures and not rebuild:
         keep_receipt(images, to, push=push, force=force)
-    return _summary(len(images), failures)
+    return summarised("built", "images", len(images), failures)
+
+
+def _found(specs: Sequence[str], to: Sequence[str]) -> dict[Path, ImageSpec]:
+    found = find_specs(specs)
+    if to and len(found) > 1:
+        raise click.UsageError("--to takes one image: several would meet in one place")
+    return found
+
+
+def _locker(progress: Progress, options: Options) -> Callable[[Path], tuple[Lock, ...]]:
+    """What locks one of several specs."""
+
+    def lock_one(address: Path) -> tuple[Lock, ...]:
+        with named(progress, str(address)) as shown:
+            return lock_spec(address, progress=shown, options=options)
+
+    return lock_one
 
 
 def _print_described(images: Sequence[Image], failures: Sequence[Failure]) -> None:
-    described: list[dict[str, str]] = [
+    built: list[dict[str, str]] = [
         {"spec": str(each.address), "image": str(each.built), "digest": each.built.digest}
         for each in images
     ]
-    failed = [{"spec": spec, "error": error.message} for spec, error in failures]
-    print_json([*described, *failed])
-
-
-def _summary(built: int, failures: Sequence[Failure]) -> int:
-    """Of several tell how many were built, and what failed; the exit code is the first one's."""
-    for spec, error in failures:
-        click.echo(f"error: {spec}: {error.message}", err=True)
-        if error.hint is not None:
-            click.echo(f"hint: {error.hint}", err=True)
-    if built + len(failures) > 1:
-        failed = f", {len(failures)} failed" if failures else ""
-        click.echo(f"built {built} images{failed}", err=True)
-    return failures[0][1].exit_code if failures else 0
+    print_json([*built, *described(failures)])

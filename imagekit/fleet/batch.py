@@ -5,15 +5,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from imagekit.builders.model import Built
 from imagekit.errors import ImagekitError, LockError
+from imagekit.fleet.locking import lock_all
+from imagekit.fleet.parallel import results
 from imagekit.fleet.stages import ancestors
-from imagekit.interrupts import tell_all
 from imagekit.lock import file
-from imagekit.lock.model import LockedWheel
+from imagekit.lock.model import Lock, LockedWheel
 from imagekit.spec.model import ImageSpec
 from imagekit.values import frozen
 
@@ -28,43 +28,37 @@ class Outcome:
 
 
 def build_all(
-    specs: Mapping[Path, ImageSpec], build_one: Callable[[Path], Built], jobs: int
+    specs: Mapping[Path, ImageSpec],
+    build_one: Callable[[Path], Built],
+    jobs: int,
+    lock_one: Callable[[Path], tuple[Lock, ...]] | None = None,
 ) -> Iterator[Outcome]:
     """Build every one of `specs`, `jobs` at a time, and yield what became of them in their order.
 
     The largest are begun first, as their locks tell, so that none is left for the end, and of those
     with the same packages one, as the others find its layers made; one that stands on another of
-    them waits for that one, whose layers it has. One that fails doesn't stop
-    the others; leaving the iteration early begins no more of them, and ends those under way. A
-    single one is built in the caller's thread, which interrupts reach.
+    them waits for that one, whose layers it has. Of several, those without a lock are locked by
+    `lock_one` before. One that fails doesn't stop the others; leaving the iteration early begins no
+    more of them, and ends those under way.
     """
-    if len(specs) == 1:
-        yield from (_attempt(address, build_one) for address in specs)
-        return
-    with ThreadPoolExecutor(jobs, thread_name_prefix="build") as pool:
-        below = ancestors(specs)
-        running: dict[Path, Future[Outcome]] = {}
-        for address in _in_order(specs, below):
-            # These are begun already, so that waiting for them can't use up the pool.
-            first = [running[each] for each in below[address]]
-            running[address] = pool.submit(_after, first, address, build_one)
-        try:
-            for address in specs:
-                yield running[address].result()
-        except BaseException:
-            tell_all()
-            raise
-        finally:
-            pool.shutdown(cancel_futures=True)
+    failed = {} if lock_one is None or len(specs) == 1 else _lock_missing(specs, lock_one)
+
+    def attempt(address: Path) -> Outcome:
+        if error := failed.get(address):
+            return Outcome(address, error=error)
+        return _attempt(address, build_one)
+
+    # A single one is no question of order.
+    below = ancestors(specs) if len(specs) > 1 else dict.fromkeys(specs, ())
+    order = _in_order(specs, below) if len(specs) > 1 else list(specs)
+    yield from results(order, below, attempt, jobs)
 
 
-def _after(
-    first: Sequence[Future[Outcome]], address: Path, build_one: Callable[[Path], Built]
-) -> Outcome:
-    """One that fails says why itself, and what stands on it is tried all the same."""
-    for each in first:
-        each.result()  # which raises where that one was interrupted
-    return _attempt(address, build_one)
+def _lock_missing(
+    specs: Mapping[Path, ImageSpec], lock_one: Callable[[Path], tuple[Lock, ...]]
+) -> dict[Path, ImagekitError]:
+    missing = {x: spec for x, spec in specs.items() if not file.lock_path(x).exists()}
+    return {each.address: each.error for each in lock_all(missing, lock_one) if each.error}
 
 
 def _attempt(address: Path, build_one: Callable[[Path], Built]) -> Outcome:
@@ -96,7 +90,7 @@ def _contents(address: Path) -> tuple[tuple[tuple[int, int], tuple[LockedWheel, 
 
 
 def _weight(contents: Sequence[tuple[object, Sequence[LockedWheel]]]) -> float:
-    """The bytes that the wheels have; more than any where there is no lock yet."""
+    """The bytes that the wheels have; more than any where there is no lock."""
     if not contents:
         return float("inf")
     return sum(wheel.size_bytes or 0 for _, wheels in contents for wheel in wheels)
