@@ -202,7 +202,7 @@ def _everything(base: Step, below: Sequence[Layering]) -> str:
 def _commands(step: RunCommands, below: str) -> Layering:
     job = Job("commands", ("/bin/sh", "-c", step.script), step.env, step.secrets)
     recipe = recipe_of(formats.JOB, below=below, script=step.script, env=dict(step.env))
-    shown = " ".join(step.script.split("\n")).strip()
+    shown = " && ".join(" ".join(each.split("\n")).strip() for each in step.commands)
     return Layering(recipe, f"imagekit: commands, not reproducible: {shown}", job)
 
 
