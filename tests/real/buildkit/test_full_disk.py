@@ -31,7 +31,7 @@ class Events(list[Event]):
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Engine]:
-    with small_engine(DISK_BYTES) as engine:
+    with small_engine(DISK_BYTES) as (engine, _):
         yield engine
 
 
