@@ -12,9 +12,9 @@ from collections.abc import Mapping
 
 from imagekit.builders.forecast import Forecast
 from imagekit.errors import BuildError
-from imagekit.layers.host import host_can_run
+from imagekit.layers.host import ELSEWHERE, host_can_run
 
-HINT = "build as root, or with `builder: docker`"
+_AS_ROOT = "build as root, or with `builder: docker`"
 
 
 def lacks_to_run(platform: str, environ: Mapping[str, str] = os.environ) -> str | None:
@@ -34,11 +34,17 @@ def refuse_unrunnable(what: str, platform: str) -> None:
     """Raise BuildError where `what` can't be run here, before anything is made for it."""
     reason = lacks_to_run(platform)
     if reason is not None:
-        raise BuildError(f"{what}: {reason}", hint=HINT)
+        raise BuildError(f"{what}: {reason}", hint=_way_out(platform))
 
 
 def running_told(found: Forecast) -> str:
     """That the build will stop at what it has to run; empty where it won't."""
     wanted = dict.fromkeys(layer.runs for layer in found.layers if layer.runs)
     reason = lacks_to_run(found.platform) if wanted else None
-    return "" if reason is None else f"the build will stop: {', '.join(wanted)}: {reason}; {HINT}"
+    if reason is None:
+        return ""
+    return f"the build will stop: {', '.join(wanted)}: {reason}; {_way_out(found.platform)}"
+
+
+def _way_out(platform: str) -> str:
+    return _AS_ROOT if host_can_run(platform.partition("/")[2]) else ELSEWHERE

@@ -23,7 +23,7 @@ from imagekit.jobs.capture import Roots, capture
 from imagekit.jobs.follow import followed, hidden, secret_values
 from imagekit.jobs.job import Job
 from imagekit.layers.cache import LayerCache
-from imagekit.layers.host import host_can_run
+from imagekit.layers.host import ELSEWHERE, host_can_run
 from imagekit.layers.writer import LayerWriter
 from imagekit.oci.image import Image
 from imagekit.oci.layer import FileLayer
@@ -49,7 +49,7 @@ def check_machine(platform: str, what: str) -> None:
         return
     raise BuildError(
         f"{what}: this machine can't run programs of {platform}",
-        hint="build on such a machine, or with `builder: docker`",
+        hint=ELSEWHERE,
     )
 
 

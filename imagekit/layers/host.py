@@ -5,6 +5,12 @@ from __future__ import annotations
 
 import os
 
+ELSEWHERE = (
+    "build on such a machine, or with `builder: buildkit` and a worker for that platform, or with "
+    "`builder: docker` and an engine that runs it"
+)
+"""What to do where this machine runs no programs of a platform."""
+
 _NATIVE = {"x86_64": "amd64", "aarch64": "arm64"}
 
 

@@ -137,6 +137,15 @@ def test_who_compiles_for_another_platform_is_told(project: Project) -> None:
     assert both.bytecode[1] in _lines(both)
 
 
+def test_what_another_platform_runs_is_told_with_who_can(project: Project) -> None:
+    """No user of this machine can: a worker or engine for that platform does."""
+    project.spec = ImageSpec(name="thing", compile_bytecode=False, commands=["true"])
+    (told,) = plan_of(project, project.locks({OTHER: []})).running
+    assert told.startswith("the build will stop: commands: this machine can't run what has to be")
+    assert "`builder: buildkit` and a worker for that platform" in told
+    assert "as root" not in told
+
+
 @pytest.fixture
 def open_project(monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     """One that any user gets at, as pytest's own folders are not."""
