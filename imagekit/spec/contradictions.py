@@ -30,7 +30,8 @@ def contradictions(spec: ImageSpec) -> Iterator[Finding]:
 
 
 def _python_package(text: str) -> tuple[str, str | None]:
-    name, pinned, version = (plain(text) or text).partition("==")
+    # What has markers, extras or wildcards may well stand beside another version.
+    name, pinned, version = (plain(text) or "").partition("==")
     return name, _ZEROS.sub("", version) if pinned else None
 
 

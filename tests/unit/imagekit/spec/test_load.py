@@ -178,3 +178,23 @@ def test_the_environment_says_where_specs_without_a_registry_go(
     assert (before.registry, after.registry) == (None, "registry.example/team")
     assert spec_digest(after, tmp_path) == spec_digest(before, tmp_path)
     assert _parse("name: a\nregistry: own.example\n", tmp_path).registry == "own.example"
+
+
+def test_versions_that_can_hold_together_are_no_contradiction(tmp_path: Path) -> None:
+    """By markers, by what they allow, or as the same version in two spellings."""
+    check_spec(
+        ImageSpec(
+            packages=[
+                "a==1; python_version < '3.12'",
+                "a==2; python_version >= '3.12'",
+                "b==1.*",
+                "b==1.2",
+                "C_d==2.0",
+                "c-d==2",
+                "c-d[more]==2.0.0",
+                "c.d>=1",
+            ],
+            apt_packages=["git", "git=1:2.39"],
+        ),
+        tmp_path,
+    )
