@@ -46,6 +46,9 @@ _PLAIN = re.compile(r"[\w./-]+", re.ASCII)
 _UNWRITABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 """What a line of a Dockerfile can't hold; such a value goes in as a build argument."""
 
+_UNMOUNTABLE = re.compile(r"""[\x00-\x1f\x7f"'$,\\]""")
+"""What `--mount`, whose value is a line of CSV in a word that may be quoted, can't hold."""
+
 
 @frozen
 class Stage:
@@ -129,6 +132,13 @@ def refuse_unwritable(steps: Sequence[Step]) -> None:
     workdir = only(steps, Configure).workdir
     if _UNWRITABLE.search(workdir):
         raise BuildError(f"a Dockerfile can't hold the workdir {workdir!r}")
+    for step in steps:
+        for _, target in step.secrets if isinstance(step, RunCommands) else ():
+            if _UNMOUNTABLE.search(target):
+                raise BuildError(
+                    f"a Dockerfile can't hold the place of a secret {target!r}",
+                    hint="without quotes, commas, dollar signs and backslashes it can",
+                )
 
 
 def refuse_commands_below(steps: Sequence[Step]) -> None:
