@@ -12,6 +12,7 @@ import os
 import platform
 import socket
 import subprocess
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -27,6 +28,8 @@ _LOADERS = {
 }
 _FAILED = 0xFFFFFFFF
 _WORKERS = os.cpu_count() or 1
+_TURNS = threading.BoundedSemaphore(_WORKERS)
+"""Of all images that are built at once: each batch takes a process, and its memory."""
 _BATCH_FILES = 256
 _BATCH_BYTES = 4 << 20
 _SERVER = Path(__file__).with_name("compile_server.py")
@@ -96,12 +99,16 @@ class BytecodeCompiler:
 
     def _compile_batch(self, batch: list[tuple[str, bytes]]) -> list[tuple[str, bytes | None]]:
         ours, theirs = socket.socketpair()
-        with ours, theirs:
+        with _TURNS, ours, theirs:
             socket.send_fds(self._control, [b"x"], [theirs.fileno()])
             theirs.close()
             ours.sendall(_request(batch))
             with ours.makefile("rb") as reader:
-                return [(self._pyc_path(path), self._answer(reader, path)) for path, _ in batch]
+                answers = [self._answer(reader, path) for path, _ in batch]
+                reader.read()  # until the process has gone, and its memory with it
+        return [
+            (self._pyc_path(path), each) for (path, _), each in zip(batch, answers, strict=True)
+        ]
 
     def _pyc_path(self, path: str) -> str:
         folder, slash, name = path.rpartition("/")

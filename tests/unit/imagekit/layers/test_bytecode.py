@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import marshal
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -98,3 +100,57 @@ def test_links_in_a_circle_are_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(BuildError, match="too many symbolic links"):
         inside(tmp_path, "a")
+
+
+def test_compilers_of_several_images_share_the_processors() -> None:
+    """However many images are built at once, no more batches are compiled than there are cores.
+
+    Counting takes a moment in which one may end and another begin: four times as many is what the
+    four compilers would take alone.
+    """
+    cores = os.cpu_count() or 1
+    source = b"def f(a):\n    return [a + 1, {a: a, 'x': (a, a)}]\n" * 1000
+    batches = [
+        [(f"opt/{n}.py", source), *[(f"opt/{n}/{i}.py", b"") for i in range(255)]]
+        for n in range(cores)
+    ]
+    sources = [each for batch in batches for each in batch]
+    with contextlib.ExitStack() as stack:
+        compilers = [stack.enter_context(BytecodeCompiler(Path("/"), PYTHON)) for _ in range(4)]
+        pool = stack.enter_context(ThreadPoolExecutor(len(compilers)))
+        compiling = [pool.submit(_compiled_by, each, sources) for each in compilers]
+        most = 0
+        while not all(each.done() for each in compiling):
+            most = max(most, _grandchildren())
+
+    assert all(each.result() == compiling[0].result() for each in compiling)
+    assert 1 <= most <= 2 * cores
+
+
+def _compiled_by(
+    compiler: BytecodeCompiler, sources: list[tuple[str, bytes]]
+) -> dict[str, bytes | None]:
+    return dict(compiler.compile(sources))
+
+
+def _grandchildren() -> int:
+    """How many processes the servers have forked, which run now."""
+    found = 0
+    for server in _children(os.getpid()):
+        found += sum(_runs(child) for child in _children(server))
+    return found
+
+
+def _children(process: int) -> list[int]:
+    found: list[int] = []
+    for path in Path(f"/proc/{process}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            found += map(int, path.read_text().split())
+    return found
+
+
+def _runs(process: int) -> bool:
+    """One that has ended, and is not gone yet, doesn't count."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return False
