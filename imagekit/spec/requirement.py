@@ -13,7 +13,7 @@ from imagekit.spec.plain import RESERVED
 from imagekit.urls import masked
 
 _OTHER_VERSION_CONTROL = ("hg+", "bzr+", "svn+")
-_ONE_EQUALS_SIGN = re.compile(r"[^=<>!~;]=[^=]")
+_ONE_EQUALS_SIGN = re.compile(r"[\w.-]+(\[[^\]]*\])?\s*=[^=]")
 _OF_GIT = "write NAME @ git+https://HOST/PATH@REVISION"
 
 
@@ -48,7 +48,7 @@ def parse(text: str) -> Requirement:
         requirement = Requirement(stripped)
     except InvalidRequirement as error:
         reason = masked(str(error).splitlines()[0])
-        hint = "versions are pinned with ==" if _ONE_EQUALS_SIGN.search(stripped) else None
+        hint = "versions are pinned with ==" if _ONE_EQUALS_SIGN.match(stripped) else None
         raise UnusableRequirementError(f"{shown} is not a requirement: {reason}", hint) from error
     _check_url(shown, requirement)
     check_name(requirement.name)

@@ -143,6 +143,11 @@ def _requirement(content: str) -> RequirementLine:
         raise UnusableRequirementError(f"{masked(content)!r} is not supported yet")
     hashes = _HASH.findall(content)
     text = without_hashes(content)
+    if hashes and not any(kind == "sha256" for kind, _ in hashes):
+        raise UnusableRequirementError(
+            f"{masked(text)!r}: of its hashes none is a sha256, which an image is held to",
+            "`uv pip compile --generate-hashes` writes those",
+        )
     return RequirementLine(
         text=text,
         name=requirement_name(text),

@@ -81,4 +81,5 @@ def _pin(package: Mapping[str, Any], name: str, selection: Selection) -> Pin:
     if kind not in ("legacy", "pypi"):
         raise no_wheel(selection.source, name, f"a {kind}")
     wheels = [file for file in package["files"] if str(file["file"]).endswith(".whl")]
-    return Pin(name, package["version"], hashes(wheels or package["files"]))
+    held = hashes(selection.source, name, wheels or package["files"])
+    return Pin(name, package["version"], held)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from imagekit.errors import LockError
-from imagekit.lock.pins.selection import Pin, Selection, no_wheel
+from imagekit.lock.pins.selection import Pin, Selection, held_to, no_wheel
 
 _ELSEWHERE = {"directory": "a folder", "archive": "an archive"}
 
@@ -47,5 +47,5 @@ def _pin(package: Mapping[str, Any], name: str, selection: Selection) -> Pin:
         url = f"git+{vcs['url']}@{vcs['commit-id']}{below}"
         return Pin(name, package.get("version", ""), frozenset(), url)
     files = package.get("wheels") or [package["sdist"]]
-    digests = (file["hashes"]["sha256"] for file in files if "sha256" in file["hashes"])
-    return Pin(name, package["version"], frozenset(digests))
+    listed = [pair for file in files for pair in file["hashes"].items()]
+    return Pin(name, package["version"], held_to(selection.source, name, listed))

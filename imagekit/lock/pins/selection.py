@@ -79,10 +79,23 @@ class Selection:
         }
 
 
-def hashes(files: Collection[Mapping[str, Any]]) -> frozenset[str]:
-    """The sha256 of files whose `hash` is written `sha256:...`."""
-    kinds = (str(file.get("hash", "")).partition(":") for file in files)
-    return frozenset(value for kind, _, value in kinds if kind == "sha256")
+def hashes(source: str, name: str, files: Collection[Mapping[str, Any]]) -> frozenset[str]:
+    """The sha256 of files whose `hash` is written `sha256:...`; raises as `held_to` does."""
+    written = (str(file.get("hash", "")).partition(":") for file in files)
+    return held_to(source, name, [(kind, value) for kind, _, value in written if value])
+
+
+def held_to(source: str, name: str, found: Collection[tuple[str, str]]) -> frozenset[str]:
+    """The sha256 among the kinds and values of a package's hashes.
+
+    Raises LockError where it has others alone: they would be looked at by nobody.
+    """
+    known = frozenset(value for kind, value in found if kind == "sha256")
+    if found and not known:
+        raise LockError(
+            f"{source}: {name} has hashes, and none is a sha256, which an image is held to"
+        )
+    return known
 
 
 def no_wheel(source: str, name: str, what: str) -> LockError:

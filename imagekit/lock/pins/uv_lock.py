@@ -89,7 +89,8 @@ class _Walk:
             raise no_wheel(self._selection.source, name, "a path")
         files = package.get("wheels") or [package.get("sdist", {})]
         url = _repository(source["git"]) if "git" in source else source.get("url", "")
-        self._found[name] = Pin(name, package["version"], hashes(files), url)
+        held = hashes(self._selection.source, name, files)
+        self._found[name] = Pin(name, package["version"], held, url)
 
 
 def _repository(url: str) -> str:

@@ -184,6 +184,14 @@ def test_a_lock_keeps_its_hashes(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TEXTS)
+def test_other_hashes_than_those_an_image_is_held_to_are_refused(tmp_path: Path, name: str) -> None:
+    """Nobody would look at them."""
+    text = TEXTS[name].replace("sha256:", "sha512:").replace("sha256 =", "sha512 =")
+    with pytest.raises(LockError, match="has hashes, and none is a sha256"):
+        pinned(tmp_path, name, text)
+
+
+@pytest.mark.parametrize("name", TEXTS)
 @pytest.mark.parametrize("kind", ["extra", "group"])
 def test_what_a_lock_does_not_have_is_told(tmp_path: Path, name: str, kind: str) -> None:
     """With what it has."""

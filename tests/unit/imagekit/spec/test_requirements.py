@@ -45,6 +45,14 @@ def test_spelling_does_not_change_the_canonical_text() -> None:
     assert canonical("numpy") != canonical("numpy>=1")
 
 
+def test_hashes_that_nobody_looks_at_are_refused(tmp_path: Path) -> None:
+    """Beside a sha256 others are of no matter."""
+    path = tmp_path / "requirements.txt"
+    path.write_text(f"six\nidna==3 --hash=sha512:{HASH}\n")
+    with pytest.raises(SpecError, match=r"requirements\.txt:2: 'idna==3': of its hashes none is"):
+        read(path)
+
+
 def test_files_are_read_with_what_they_include(tmp_path: Path) -> None:
     """Includes, constraints, continuations, comments and hashes."""
     (tmp_path / "sub").mkdir()
