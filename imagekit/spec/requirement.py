@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -13,6 +13,7 @@ from imagekit.spec.plain import RESERVED
 from imagekit.urls import masked
 
 _OTHER_VERSION_CONTROL = ("hg+", "bzr+", "svn+")
+_HASHES = {"md5", "sha1", "sha224", "sha384", "sha512", "blake2b"}
 _ONE_EQUALS_SIGN = re.compile(r"[\w.-]+(\[[^\]]*\])?\s*=[^=]")
 _OF_GIT = "write NAME @ git+https://HOST/PATH@REVISION"
 
@@ -78,4 +79,20 @@ def _check_url(shown: str, requirement: Requirement) -> None:
     if not unquote(parts.path).endswith(".whl"):
         raise UnusableRequirementError(
             f"{shown}: a URL must name a wheel (.whl) or an archive of source (.tar.gz, .zip)"
+        )
+    check_hashes(shown, parts.fragment)
+
+
+def check_hashes(shown: str, fragment: str) -> None:
+    """Refuse the fragment of a URL whose hashes hold no sha256: nobody would look at them.
+
+    Raises:
+        UnusableRequirementError: it is such a one.
+    """
+    said = dict(parse_qsl(fragment))
+    others = sorted(_HASHES & said.keys())
+    if others and "sha256" not in said:
+        raise UnusableRequirementError(
+            f"{shown}: an image is held to a sha256, and the URL has {', '.join(others)} alone",
+            "write #sha256=... there",
         )

@@ -16,7 +16,7 @@ from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from imagekit.spec.requirement import UnusableRequirementError, check_name, parse
+from imagekit.spec.requirement import UnusableRequirementError, check_hashes, check_name, parse
 from imagekit.urls import masked, without_credentials
 from imagekit.values import frozen
 
@@ -138,6 +138,7 @@ def _of_url(url: str, shown: str) -> Source | None:
         return Source("directory", "", (), unquote(parts.path))
     if parts.scheme not in ("http", "https", "file") or not parts.path.endswith(ARCHIVES):
         return None
+    check_hashes(shown, parts.fragment)
     said = dict(parse_qsl(parts.fragment))
     return Source(
         "archive",

@@ -45,6 +45,15 @@ def test_spelling_does_not_change_the_canonical_text() -> None:
     assert canonical("numpy") != canonical("numpy>=1")
 
 
+@pytest.mark.parametrize("name", ["x-1-py3-none-any.whl", "x-1.tar.gz"])
+def test_hashes_of_urls_are_refused_where_nobody_looks_at_them(name: str) -> None:
+    """Of a wheel, and of an archive of source."""
+    url = f"x @ https://host.example/{name}"
+    assert canonical(f"{url}#sha512=00&sha256={HASH}")
+    with pytest.raises(UnusableRequirementError, match="the URL has sha512 alone"):
+        canonical(f"{url}#sha512=00")
+
+
 def test_hashes_that_nobody_looks_at_are_refused(tmp_path: Path) -> None:
     """Beside a sha256 others are of no matter."""
     path = tmp_path / "requirements.txt"
