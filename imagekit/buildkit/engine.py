@@ -8,34 +8,27 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import http.client
 import io
 import json
 import re
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import IO, Any, final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, TYPE_CHECKING, Any, final
 from urllib.parse import quote, urlencode
 
 from imagekit.buildkit.endpoint import Endpoint
+from imagekit.buildkit.question import ask
 from imagekit.errors import EngineError
 
+if TYPE_CHECKING:
+    import http.client
+
 _TEXT_LIMIT = 1 << 20
+_BAD_REQUEST, _NOT_FOUND = 400, 404
 _PUSHED = re.compile(r": digest: (sha256:[0-9a-f]{64}) size: \d+$")
 _API_VERSION = re.compile(r"\d{1,4}\.\d{1,4}")
 _ANSWER_SECONDS = 60.0
 """For what an engine answers without any work."""
-
-
-class _Connection(http.client.HTTPConnection):
-    def __init__(self, endpoint: Endpoint, seconds: float | None) -> None:
-        super().__init__("docker")
-        self._endpoint = endpoint
-        self._seconds = seconds
-
-    def connect(self) -> None:
-        self.sock = self._endpoint.connect()
-        self.sock.settimeout(self._seconds)
 
 
 @final
@@ -83,9 +76,9 @@ class Engine:
 
         Raises EngineError where it does not answer in `seconds`, or not as an engine does.
         """
-        with self._request("GET", "/_ping", seconds=seconds) as response:
-            self._checked(response)
-            said = response.headers.get("Api-Version", "")
+        answer = ask(self.endpoint, "/_ping", seconds)
+        _refuse_status(answer.status, answer.body)
+        said = answer.headers.get("api-version", "")
         if not _API_VERSION.fullmatch(said):
             raise EngineError(
                 f"what answers at {self.endpoint.url} is no Docker Engine",
@@ -98,11 +91,12 @@ class Engine:
 
     def find(self, name: str) -> dict[str, Any] | None:
         """What the engine knows of an image, or None where it has none of that name."""
-        response = self._request("GET", f"/images/{quote(name, safe='/:@')}/json")
-        with response:
-            if response.status == http.client.NOT_FOUND:
-                return None
-            return _document(response, self._checked)
+        path = f"/images/{quote(name, safe='/:@')}/json"
+        answer = ask(self.endpoint, path, _ANSWER_SECONDS)
+        if answer.status == _NOT_FOUND:
+            return None
+        _refuse_status(answer.status, answer.body)
+        return _document(answer.body)
 
     def tag(self, name: str, repository: str, tag: str) -> None:
         query = urlencode({"repo": repository, "tag": tag})
@@ -111,8 +105,8 @@ class Engine:
     def untag(self, name: str) -> None:
         """Take a name away; an image that has another one stays, and so does its build cache."""
         with self._request("DELETE", f"/images/{quote(name, safe='/:@')}?noprune=1") as response:
-            if response.status != http.client.NOT_FOUND:
-                self._checked(response)
+            if response.status != _NOT_FOUND:
+                _checked(response)
 
     def load(self, archive: IO[bytes]) -> None:
         """Take the images out of a docker-archive, which is sent as it is read.
@@ -126,7 +120,7 @@ class Engine:
     def save(self, name: str) -> http.client.HTTPResponse:
         """A docker-archive with one image, to be read and closed by the caller."""
         response = self._request("GET", f"/images/{quote(name, safe='/:@')}/get")
-        self._checked(response)
+        _checked(response)
         return response
 
     def push(self, repository: str, tag: str, login: Mapping[str, str]) -> str:
@@ -156,7 +150,7 @@ class Engine:
         self, method: str, path: str, body: IO[bytes] | None, headers: Mapping[str, str]
     ) -> Iterator[dict[str, Any]]:
         with self._request(method, path, body, headers) as response:
-            self._checked(response)
+            _checked(response)
             for line in response:
                 if line.strip():
                     message = json.loads(line)
@@ -169,11 +163,12 @@ class Engine:
             body = io.BytesIO(json.dumps(sent).encode())
             headers = {"Content-Type": "application/json", "Transfer-Encoding": "chunked"}
         with self._request(method, path, body, headers) as response:
-            return _document(response, self._checked)
+            _checked(response)
+            return _document(response.read())
 
     def _discard(self, method: str, path: str) -> None:
         with self._request(method, path) as response:
-            self._checked(response)
+            _checked(response)
 
     def _request(
         self,
@@ -181,35 +176,31 @@ class Engine:
         path: str,
         body: IO[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
-        *,
-        seconds: float | None = None,
     ) -> http.client.HTTPResponse:
-        connection = _Connection(self.endpoint, seconds)
-        chunked = body is not None
-        sent = {"Connection": "close", **(headers or {})}
-        try:
-            connection.request(method, path, body, sent, encode_chunked=chunked)
-            return connection.getresponse()
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
-            raise EngineError(
-                f"asking the Docker Engine at {self.endpoint.url}: {error!s:.200}"
-            ) from error
+        from imagekit.buildkit.engine_http import request  # noqa: PLC0415 - loads a client of HTTP
 
-    def _checked(self, response: http.client.HTTPResponse) -> None:
-        if response.status < http.client.BAD_REQUEST:
-            return
-        text = response.read(_TEXT_LIMIT).decode(errors="replace")
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            text = json.loads(text)["message"]
-        raise EngineError(f"the Docker Engine refuses: {text.strip()[:2000]}")
+        return request(self.endpoint, method, path, body, headers or {})
 
 
-def _document(
-    response: http.client.HTTPResponse, checked: Callable[[http.client.HTTPResponse], None]
-) -> dict[str, Any]:
-    checked(response)
-    found = json.loads(response.read())
+def _checked(response: http.client.HTTPResponse) -> None:
+    if response.status >= _BAD_REQUEST:
+        _refuse_status(response.status, response.read(_TEXT_LIMIT))
+
+
+def _refuse_status(status: int, body: bytes) -> None:
+    if status < _BAD_REQUEST:
+        return
+    text = body[:_TEXT_LIMIT].decode(errors="replace")
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        text = json.loads(text)["message"]
+    raise EngineError(f"the Docker Engine refuses: {text.strip()[:2000]}")
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except ValueError as error:
+        raise EngineError(f"the Docker Engine's answer is no JSON: {body[:200]!r}") from error
     if not isinstance(found, dict):
         raise EngineError("the Docker Engine's answer is no object")
     return found

@@ -17,10 +17,20 @@ from tests.unit.imagekit.receipts.program import Ran, run
 
 pytestmark = [pytest.mark.docker, pytest.mark.network]
 
-OURS_AT_MOST = 152
-"""Modules of imagekit that such a build loads; it was 147 when this was written."""
+OURS_AT_MOST = 162
+"""Modules of imagekit that such a build loads; it was 154 when this was written."""
 
-UNNEEDED = {"jinja2", "requests", "isal", "deflate", "tarfile", "zipfile", "csv", "http.server"}
+UNNEEDED = {
+    "email",
+    "http.client",
+    "jinja2",
+    "requests",
+    "isal",
+    "deflate",
+    "tarfile",
+    "zipfile",
+    "csv",
+}
 OURS_UNNEEDED = (
     "imagekit.registry.",
     "imagekit.builders.native",

@@ -32,7 +32,9 @@ def answering(folder: Path, answers: Mapping[str, str]) -> Iterator[Engine]:
                 caller, _ = listener.accept()
                 opened.append(caller)
                 path = caller.recv(1 << 16).split(b" ")[1].decode()
-                caller.sendall(answers.get(path, "").encode())
+                if path in answers:
+                    caller.sendall(answers[path].encode())
+                    caller.close()
 
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / "engine"))
@@ -61,6 +63,23 @@ def test_one_that_falls_silent_is_waited_for_so_long(tmp_path: Path) -> None:
         engine.api_version()
         with pytest.raises(EngineError, match="for /grpc: timed out"):
             engine.hijack("/grpc", {}, seconds=0.2)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ("hello", "'hello' is no HTTP"),
+        ("", "'' is no HTTP"),
+        ("HTTP/1.1 200 OK\r\n\r\n{", "no JSON"),
+        ("HTTP/1.1 200 OK\r\n\r\n[]", "no object"),
+        ('HTTP/1.1 500 X\r\n\r\n{"message": "too bad"}', "the Docker Engine refuses: too bad"),
+    ],
+)
+def test_an_answer_that_can_not_be_used_is_said(tmp_path: Path, answer: str, message: str) -> None:
+    """In one line, whatever it is."""
+    wanted = pytest.raises(EngineError, match=message)
+    with answering(tmp_path, {"/images/x/json": answer}) as engine, wanted:
+        engine.find("x")
 
 
 def test_what_is_no_engine_is_said(tmp_path: Path) -> None:
