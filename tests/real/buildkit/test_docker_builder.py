@@ -31,6 +31,13 @@ def built(host: Host, folder: Path) -> Iterator[str]:
     )
 
 
+def remove_images(repository: str) -> None:
+    """What the engine keeps of a repository."""
+    listed = ["docker", "images", "--quiet", repository]
+    found = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
+    subprocess.run(["docker", "rmi", "--force", *found], capture_output=True, check=False)
+
+
 def named(line: str) -> str:
     return f"docker-daemon:{line.split(' ', maxsplit=1)[0].strip()}"
 
@@ -79,6 +86,7 @@ def pushed(
         assert done.returncode == 0, done.stderr
         assert "@sha256:" in done.stdout
         yield path
+        remove_images(f"{server.address}/{SPEC['name']}")
 
 
 @pytest.mark.registry
