@@ -8,10 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import uv
-
 from imagekit.errors import BuildError
 from imagekit.layers.host import host_can_run
+from imagekit.lock.uv import program
 from imagekit.oci.scratch import scratch_directory
 from imagekit.paths import cache_directory
 from imagekit.progress import Progress
@@ -23,11 +22,11 @@ _PLATFORMS = {"amd64": "x86_64-manylinux_2_17", "arm64": "aarch64-manylinux_2_17
 def uv_for(platform: str, progress: Progress) -> Path:
     """Of the version that is installed here; downloaded once, from the user's own indexes.
 
-    Raises BuildError where it is not to be had.
+    Raises BuildError where it is not to be had, and LockError where this machine has none.
     """
     architecture = platform.partition("/")[2]
     if host_can_run(architecture):
-        return Path(uv.find_uv_bin())
+        return Path(program())
     import importlib.metadata  # noqa: PLC0415 - slow, and most images are for this processor
 
     version = importlib.metadata.version("uv")
@@ -44,7 +43,7 @@ def uv_for(platform: str, progress: Progress) -> Path:
 def _install(requirement: str, python_platform: str, folder: Path) -> None:
     options = ["--quiet", "--no-deps", "--only-binary=:all:", f"--python={sys.executable}"]
     place = [f"--python-platform={python_platform}", f"--target={folder}"]
-    command = [uv.find_uv_bin(), "pip", "install", *options, *place, requirement]
+    command = [program(), "pip", "install", *options, *place, requirement]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BuildError(

@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ else:
 _GLIBC_MINORS = (17, 28, *range(31, 41))
 _NO_WHEEL = re.compile(r"Wheels are required for `([^`]+)`")
 _CHAINED = re.compile("depends? on")
+_FINDING = threading.Lock()
+"""Until Python 3.12, `sysconfig` tells a second thread nothing while it begins in a first one."""
 
 
 @frozen
@@ -188,7 +191,8 @@ def program() -> str:
         LockError: it is missing.
     """
     try:
-        return uv.find_uv_bin()
+        with _FINDING:
+            return uv.find_uv_bin()
     except FileNotFoundError as error:
         raise LockError(
             "uv's program is missing", hint="install the package uv from the same index"
