@@ -80,8 +80,16 @@ class Made:
 
 
 @contextlib.contextmanager
-def building(lock: Lock, plan: Plan, materials: Materials, progress: Progress) -> Iterator[Made]:
+def building(
+    lock: Lock,
+    plan: Plan,
+    materials: Materials,
+    progress: Progress,
+    written: Callable[[Layer], None] = lambda _: None,
+) -> Iterator[Made]:
     """Make the image that `plan` describes; layers that the cache has are taken from it.
+
+    `written` is called, from any thread, with each layer of wheels and files that is made anew.
 
     Layers that are not here yet can be opened within the block, which may raise the same:
 
@@ -90,7 +98,7 @@ def building(lock: Lock, plan: Plan, materials: Materials, progress: Progress) -
         FetchError: a wheel or Debian package is nowhere to be had.
         IntegrityError: what was downloaded or promised is not what it should be.
     """
-    native = _NativeBuild(lock, plan, materials, progress)
+    native = _NativeBuild(lock, plan, materials, progress, written)
     try:
         yield native.made()
     except IntegrityError as error:
@@ -103,7 +111,15 @@ def building(lock: Lock, plan: Plan, materials: Materials, progress: Progress) -
 class _NativeBuild:
     """Turns the steps of one plan into layers; the `Sources` of their writers."""
 
-    def __init__(self, lock: Lock, plan: Plan, materials: Materials, progress: Progress) -> None:
+    def __init__(
+        self,
+        lock: Lock,
+        plan: Plan,
+        materials: Materials,
+        progress: Progress,
+        on_written: Callable[[Layer], None],
+    ) -> None:
+        self._on_written = on_written
         self._cache = LayerCache()
         self._lock = lock
         self._plan = plan
@@ -167,7 +183,9 @@ class _NativeBuild:
             return self._as_locked(layering, layer)
         known = self._known.find(recipe_key(layering.recipe))
         if known is None:
-            return self._as_locked(layering, self._written(layering))
+            made = self._as_locked(layering, self._written(layering))
+            self._on_written(made)
+            return made
         self._reused["known from a registry or the lock"] += 1
         lazy = LazyLayer(known.promised, partial(self._realized, layering, known), known.source)
         if not self._known.lazy:

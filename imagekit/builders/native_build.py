@@ -20,6 +20,7 @@ from imagekit.builders.plans import plan_of
 from imagekit.builders.recording import record_layers, vouched
 from imagekit.builders.tagging import image_tag
 from imagekit.builders.targets import Target, deliver
+from imagekit.builders.uploads import Uploads
 from imagekit.errors import BuildError
 from imagekit.lock.ensure import remember_layers
 from imagekit.lock.model import Lock
@@ -44,22 +45,27 @@ def build_natively(request: BuildRequest, options: Options) -> Built:
     with contextlib.ExitStack() as stack:
         if options.client is None:
             stack.callback(client.close)
-        made, identities = [], []
-        for lock in locks:
-            known = KnownLayers(lock, trusted, lazy=lazy, rebuild=options.rebuild)
-            plan, materials = _prepared(request, lock, known)
-            label = lock.target.platform if len(locks) > 1 else ""
-            shown = stack.enter_context(named_progress(progress, label))
-            made.append(stack.enter_context(building(lock, plan, materials, shown)))
-            identities.append(plan.identity)
-        images = tuple(each.image for each in made)
-        named: Named = images[0] if len(images) == 1 else ImageIndex(images)
-        tag = _tag(request, identities, options.platform)
+        known = [KnownLayers(x, trusted, lazy=lazy, rebuild=options.rebuild) for x in locks]
+        prepared = [_prepared(request, *each) for each in zip(locks, known, strict=True)]
+        tag = _tag(request, [plan.identity for plan, _ in prepared], options.platform)
         name = f"{repository(spec)}:{tag}"
         if options.push:
             targets.append(RegistryReference.parse(name))
+        before = latest_image(request.spec_path)
+        uploads = stack.enter_context(Uploads(targets, client, before))
+        made = []
+        for lock, (plan, materials) in zip(locks, prepared, strict=True):
+            label = lock.target.platform if len(locks) > 1 else ""
+            shown = stack.enter_context(named_progress(progress, label))
+            image = building(lock, plan, materials, shown, uploads.begin)
+            made.append(stack.enter_context(image))
+        images = tuple(each.image for each in made)
+        named: Named = images[0] if len(images) == 1 else ImageIndex(images)
         for target in targets:
-            deliver(named, target, name, client, before=latest_image(request.spec_path))
+            if isinstance(target, RegistryReference):
+                uploads.finish(named, target)
+            else:
+                deliver(named, target, name, client)
         if not targets:
             Store().add(named, name)
         record_layers(made, trusted, targets)

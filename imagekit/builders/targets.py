@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -20,7 +19,7 @@ from imagekit.values import frozen
 if TYPE_CHECKING:
     from imagekit.registry.client import RegistryClient
 
-_REGISTRY = "docker://"
+REGISTRY = "docker://"
 _ENGINE = "docker-daemon:"
 
 
@@ -39,16 +38,14 @@ def parse_target(text: str) -> Target:
 
     Raises BuildError for what is none.
     """
-    if text.startswith(_REGISTRY):
-        return RegistryReference.parse(text.removeprefix(_REGISTRY))
+    if text.startswith(REGISTRY):
+        return RegistryReference.parse(text.removeprefix(REGISTRY))
     if text.startswith(_ENGINE):
         return EngineName(Reference.parse(text.removeprefix(_ENGINE)).tagged)
     return Destination.parse(text)
 
 
-def deliver(
-    image: Named, target: Target, name: str, client: RegistryClient, *, before: str | None = None
-) -> None:
+def deliver(image: Named, target: Target, name: str, client: RegistryClient) -> None:
     """Bring `image` to `target`, whole; an engine gets the one of its platform.
 
     Args:
@@ -56,8 +53,6 @@ def deliver(
         target: where it goes.
         name: the image's own, for archives that are given none.
         client: for registries; the caller closes it.
-        before: where an earlier image of the same spec went, as `latest_image` has it: one question
-            after it tells which layers a repository has.
 
     Raises:
         BuildError: it can't be written.
@@ -65,20 +60,11 @@ def deliver(
         EngineError: the engine can't be asked, or refuses it.
     """
     if isinstance(target, RegistryReference):
-        client.push(image, target, siblings=_siblings(target, before))
+        client.push(image, target)
     elif isinstance(target, EngineName):
         _load(image, target.name)
     else:
         write_image(image, _named(target, name))
-
-
-def _siblings(target: RegistryReference, before: str | None) -> Sequence[str]:
-    """The earlier image, where that is in the same repository."""
-    if before is None or not before.startswith(_REGISTRY):
-        return ()
-    earlier = RegistryReference.parse(before.removeprefix(_REGISTRY))
-    same = (earlier.host, earlier.repository) == (target.host, target.repository)
-    return (earlier.digest,) if same and earlier.digest else ()
 
 
 def _load(image: Named, name: str) -> None:
