@@ -64,7 +64,7 @@ def _cells(folder: Path) -> str:
         below.push(store.address)
         specs = _cell_specs(store.address, folder / "repository")
         fleet.ours.run("lock", *sorted(specs.glob("*/spec.yaml")))
-        largest = _largest(specs / "py3.11" / "spec.yaml")
+        largest = _largest(sorted(specs.glob("*/spec.yaml")))
         fleet.ours.forget_all()
         alone = fleet.measure("the largest image alone, cold", "build", largest, "--push")
     with registry(folder, store.address) as store:
@@ -98,9 +98,10 @@ def _cell_specs(address: str, specs: Path) -> Path:
     return specs
 
 
-def _largest(spec: Path) -> Path:
-    """The image with the largest wheels, on the largest base."""
-    cells = [x for x, cell in load_specs(spec).items() if bases.NAMES[-1] in str(cell.base_image)]
+def _largest(specs: Sequence[Path]) -> Path:
+    """The image with the largest wheels of all, on the largest base."""
+    loaded = {address: cell for spec in specs for address, cell in load_specs(spec).items()}
+    cells = [x for x, cell in loaded.items() if bases.NAMES[-1] in str(cell.base_image)]
     return max(cells, key=lambda address: _wheel_bytes(file.lock_path(address)))
 
 

@@ -14,7 +14,11 @@ from statistics import median
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """`cpu_seconds` is of the process and of the children that it waited for."""
+    """`cpu_seconds` is of the process and of the children that it waited for.
+
+    The processes that compile batches of bytecode are forked by the base's interpreter, which
+    waits for none: they are not in it, and take more than all that is.
+    """
 
     wall_seconds: float
     cpu_seconds: float

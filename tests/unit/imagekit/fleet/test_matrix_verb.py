@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -161,3 +162,38 @@ def test_every_problem_of_every_spec_is_told_at_once(fleet: Fleet) -> None:
         "no*: no",
     ):
         assert part in text
+
+
+def test_stages_are_asked_for_by_number(fleet: Fleet) -> None:
+    """A workflow builds what stands on nothing first; what stands on that, at any depth, after."""
+    for name, base in (
+        ("a", ""),
+        ("b", "base_image: ../a/spec.yaml\n"),
+        ("c", "base_image: ../b\n"),
+    ):
+        (fleet.root / name).mkdir()
+        text = base.replace("../b\n", "../b/spec.yaml\n")
+        (fleet.root / name / "spec.yaml").write_text(f"name: {name}\n{text}")
+    found = {}
+    for stage in ("0", "1", "1+", "3+"):
+        result = CliRunner().invoke(program, ["matrix", "a", "b", "c", "--stage", stage])
+        found[stage] = [row["name"] for row in json.loads(result.stdout)["include"]]
+
+    assert {"0": ["a"], "1": ["b"], "1+": ["b", "c"], "3+": []} == found
+    wrong = CliRunner().invoke(program, ["matrix", "a", "--stage", "first"], standalone_mode=False)
+    assert isinstance(wrong.exception, click.BadParameter)
+
+
+def test_a_spec_in_python_has_a_row(fleet: Fleet) -> None:
+    """Named as it is on the command line, beside those of its folder in YAML."""
+    (fleet.root / "m").mkdir()
+    (fleet.root / "m" / "images.py").write_text(
+        "from imagekit import ImageSpec\nimage = ImageSpec(name='module')\n"
+    )
+    (fleet.root / "m" / "spec.yaml").write_text("name: beside\n")
+    result = CliRunner().invoke(program, ["matrix", "m", "m/images.py:image"])
+
+    rows = json.loads(result.stdout)["include"]
+    assert [("beside", "m/spec.yaml"), ("module", "m/images.py:image")] == [
+        (row["name"], row["spec"]) for row in rows
+    ]
