@@ -8,7 +8,6 @@ spec should not.
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import re
 import subprocess
@@ -73,6 +72,8 @@ class NoWheelError(LockError):
 
 
 def version() -> str:
+    import importlib.metadata  # noqa: PLC0415 - slow, and builders look for the program alone
+
     return importlib.metadata.version("uv")
 
 
