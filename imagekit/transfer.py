@@ -13,9 +13,8 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from functools import cache
-from pathlib import Path
 from ssl import SSLContext
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit, urlunsplit
 
 from imagekit.errors import FetchError
 from imagekit.http.failures import UnansweredError
@@ -26,6 +25,9 @@ from imagekit.urls import without_credentials
 _REDIRECTS = 10
 _REDIRECTING = frozenset({301, 302, 303, 307, 308})
 _RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
+_SENT = "!$%&'()*+,/:;=?@[]~"
+"""Characters that are sent as they are: a `%` stands for what was encoded already."""
+
 _HEADERS = {"User-Agent": "imagekit", "Accept-Encoding": "identity"}
 
 _lock = threading.Lock()
@@ -75,13 +77,22 @@ def body(url: str, offset: int) -> Iterator[bytes]:
 def _followed(url: str, headers: Mapping[str, str]) -> Received:
     here = url
     for _ in range(_REDIRECTS):
-        answer = _POOL.send("GET", here, {**headers, **_authorization(here, url)})
+        answer = _POOL.send("GET", _quoted(here), {**headers, **_authorization(here, url)})
         target = answer.headers.get("Location", "")
         if answer.status not in _REDIRECTING or not target:
             return answer
         answer.close()
-        here = urljoin(here, target)
+        # Headers are read as Latin-1: these are the bytes that came.
+        here = urljoin(here, quote(target.encode("latin-1"), f"{_SENT}#"))
     raise FetchError(f"{without_credentials(url)}: redirected more than {_REDIRECTS} times")
+
+
+def _quoted(url: str) -> str:
+    """With what no request can hold, as spaces and other letters, percent-encoded (RFC 3986)."""
+    parts = urlsplit(url)
+    return urlunsplit(
+        parts._replace(path=quote(parts.path, _SENT), query=quote(parts.query, _SENT))
+    )
 
 
 def _refuse(answer: Received, url: str) -> None:
@@ -114,8 +125,9 @@ def _origin(parts: SplitResult) -> tuple[str, str]:
 def _of_netrc(host: str) -> tuple[str, str] | None:
     """User and password of NETRC, ~/.netrc or ~/_netrc; a file that can't be read has none."""
     named = os.environ.get("NETRC")
-    paths = [Path(named)] if named else [Path.home() / ".netrc", Path.home() / "_netrc"]
-    path = next((each for each in paths if each.is_file()), None)
+    # A user whom the system does not know may have no home; then `~` stays as it is.
+    paths = map(os.path.expanduser, [named] if named else ["~/.netrc", "~/_netrc"])
+    path = next(filter(os.path.isfile, paths), None)
     if path is None:
         return None
     import netrc  # noqa: PLC0415 - few have one

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from imagekit.errors import BuildError
 from imagekit.layers.host import host_can_run
-from imagekit.lock.uv import program
+from imagekit.lock.uv import program, version
 from imagekit.oci.scratch import scratch_directory
 from imagekit.paths import cache_directory
 from imagekit.progress import Progress
@@ -27,10 +27,7 @@ def uv_for(platform: str, progress: Progress) -> Path:
     architecture = platform.partition("/")[2]
     if host_can_run(architecture):
         return Path(program())
-    import importlib.metadata  # noqa: PLC0415 - slow, and most images are for this processor
-
-    version = importlib.metadata.version("uv")
-    path = cache_directory() / "tools" / f"uv-{version}-{architecture}"
+    path = cache_directory() / "tools" / f"uv-{version()}-{architecture}"
     if not used(path):
         task = progress.task(f"downloading uv {version} for {platform}")
         with scratch_directory(path.parent) as folder:

@@ -9,14 +9,17 @@ from pathlib import Path
 
 from imagekit.http.failures import UnansweredError
 
+BUNDLES = ("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE")
+"""Variables that name a file or folder of CAs."""
+
 
 def tls_context(environ: Mapping[str, str], authorities: Path | None = None) -> ssl.SSLContext:
-    """Trusts `authorities`, a file or folder of CAs, or else those of REQUESTS_CA_BUNDLE or
-    SSL_CERT_FILE, or else the system's.
+    """Trusts `authorities`, a file or folder of CAs, or else those of the first of BUNDLES that is
+    set, or else the system's.
 
     Raises UnansweredError where they can't be read.
     """
-    named = environ.get("REQUESTS_CA_BUNDLE") or environ.get("SSL_CERT_FILE") or ""
+    named = next(filter(None, map(environ.get, BUNDLES)), "")
     given = str(authorities or named) or _without_system()
     try:
         if given is not None and Path(given).is_dir():

@@ -25,14 +25,17 @@ _FOLDER = Path(__file__).parent / "templates"
 def rendered(name: str, values: Mapping[str, Any], *filters: Callable[[str], str]) -> str:
     """The template `name` with `values`, which knows `filters` by their names.
 
-    Values are such that their `repr` says all of them.
+    Values are such that their `repr` says all of them. With filters it is rendered each time, as
+    their code decides the text, too.
     """
+    if filters:
+        return str(_template(name, *filters).render(values))
     state = [name, _jinja(), (_FOLDER / name).read_text("utf-8"), repr(sorted(values.items()))]
     key = hashlib.sha256("\0".join(state).encode("utf-8", "surrogateescape")).hexdigest()
     path = cache_directory() / "rendered" / key
     if used(path):
         return path.read_bytes().decode("utf-8", "surrogateescape")
-    text = str(_template(name, *filters).render(values))
+    text = str(_template(name).render(values))
     with replacing(path) as stream:
         stream.write(text.encode("utf-8", "surrogateescape"))
     return text

@@ -48,6 +48,16 @@ def test_a_netrc_that_is_none_is_no_netrc(tmp_path: Path, monkeypatch: pytest.Mo
     assert "authorization" not in server.heard[0].headers
 
 
+def test_what_a_request_cannot_hold_is_encoded() -> None:
+    """Spaces and letters, in what users write and in where servers send them; nothing twice."""
+    with wire_server([to("/b c%20é"), answer(b"x")]) as server:
+        assert b"".join(body(f"http://{server.address}/a b%20é?q=é&r=1+2", 0)) == b"x"
+        assert [each.line.split()[1] for each in server.heard] == [
+            "/a%20b%20%C3%A9?q=%C3%A9&r=1+2",
+            "/b%20c%20%C3%A9",
+        ]
+
+
 def test_redirects_have_an_end() -> None:
     """One clear error, without what the URL's query says."""
     with (
