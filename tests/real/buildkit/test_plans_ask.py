@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -60,13 +61,16 @@ def test_a_worker_says_all_that_it_lacks(worker: str) -> None:
     assert line == "the build will stop: no BuildKit worker is named"
 
 
-def test_nobody_who_answers_is_no_error_of_a_plan(tmp_path: Path) -> None:
+def test_nobody_who_answers_is_no_error_of_a_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It says whom it asked."""
     environ = {"DOCKER_HOST": f"unix://{tmp_path}/none"}
     (line,) = told("docker", HERE, environ=environ)
     assert line.startswith("what builder docker can do here is not known: connecting to the Docker")
     (line,) = told("buildkit", HERE, address=f"unix://{tmp_path}/none")
     assert "is not known: asking the BuildKit worker at unix://" in line
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))  # envd may lie beside it
     (line,) = told("envd", HERE, environ={**environ, "PATH": ""})
     assert line == "the build will stop: there is no program envd"
     fake_envd(tmp_path)
