@@ -31,7 +31,7 @@ def uv_for(platform: str, progress: Progress) -> Path:
     if not used(path):
         task = progress.task(f"downloading uv {version} for {platform}")
         with scratch_directory(path.parent) as folder:
-            _install(f"uv=={version}", _PLATFORMS[architecture], folder)
+            _install(f"uv=={version()}", _PLATFORMS[architecture], folder)
             os.replace(folder / "bin/uv", path)
         task.done()
     return path
