@@ -29,7 +29,7 @@ def uv_for(platform: str, progress: Progress) -> Path:
         return Path(program())
     path = cache_directory() / "tools" / f"uv-{version()}-{architecture}"
     if not used(path):
-        task = progress.task(f"downloading uv {version} for {platform}")
+        task = progress.task(f"downloading uv {version()} for {platform}")
         with scratch_directory(path.parent) as folder:
             _install(f"uv=={version()}", _PLATFORMS[architecture], folder)
             os.replace(folder / "bin/uv", path)

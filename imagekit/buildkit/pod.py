@@ -136,8 +136,12 @@ class PodStream:
         return b""
 
     def write(self, data: bytes) -> None:
+        """Raises OSError where the connection has ended, which the other thread may find first."""
         with self._guard:
-            self._websocket.send_binary(bytes([_STDIN]) + data)
+            try:
+                self._websocket.send_binary(bytes([_STDIN]) + data)
+            except Exception as error:  # the package's own class
+                raise OSError(f"the connection to {self._pod} has ended") from error
 
     def close(self) -> None:
         # Not `close`, which waits for the other side to agree.
